@@ -94,7 +94,9 @@ impl Kind {
                     Value::String(text) => rule.read(text).map(Value::String),
                     other => Err(format!("a list of texts holds {}", type_of(other))),
                 });
-                items.collect::<Result<Vec<Value>, String>>().map(Value::Array)
+                items
+                    .collect::<Result<Vec<Value>, String>>()
+                    .map(Value::Array)
             }
             (Kind::List(rule), Value::String(text)) => {
                 Ok(Value::Array(vec![Value::String(rule.read(text)?)]))
@@ -142,16 +144,19 @@ impl Kind {
     pub fn show(&self, value: &Value) -> String {
         match (self, value) {
             (_, Value::Null) => String::new(),
-            (Kind::Duration { .. }, Value::Number(number)) => {
-                number.as_u64().map_or_else(|| number.to_string(), duration_text)
-            }
-            (Kind::Size { .. }, Value::Number(number)) => {
-                number.as_u64().map_or_else(|| number.to_string(), size_text)
-            }
+            (Kind::Duration { .. }, Value::Number(number)) => number
+                .as_u64()
+                .map_or_else(|| number.to_string(), duration_text),
+            (Kind::Size { .. }, Value::Number(number)) => number
+                .as_u64()
+                .map_or_else(|| number.to_string(), size_text),
             (_, Value::String(text)) => text.clone(),
             (_, Value::Array(items)) => items
                 .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .map(|item| {
+                    item.as_str()
+                        .map_or_else(|| item.to_string(), str::to_owned)
+                })
                 .collect::<Vec<_>>()
                 .join(", "),
             (_, other) => other.to_string(),
@@ -225,10 +230,14 @@ impl Rule {
                 }
             }
             Rule::Host => match url::Url::parse(&format!("http://{text}/")) {
-                Ok(url) if url.path() == "/" && url.username().is_empty() && !text.contains('?') => {
+                Ok(url)
+                    if url.path() == "/" && url.username().is_empty() && !text.contains('?') =>
+                {
                     Ok(text.to_ascii_lowercase())
                 }
-                _ => Err(format!("expected a host such as hub.example:8443, found {text:?}")),
+                _ => Err(format!(
+                    "expected a host such as hub.example:8443, found {text:?}"
+                )),
             },
             Rule::Scheme => {
                 let good = text.starts_with(|first: char| first.is_ascii_lowercase())
@@ -256,7 +265,10 @@ impl Rule {
                 if words.contains(&text) {
                     Ok(text.to_owned())
                 } else {
-                    Err(format!("expected one of {}, found {text:?}", words.join(", ")))
+                    Err(format!(
+                        "expected one of {}, found {text:?}",
+                        words.join(", ")
+                    ))
                 }
             }
         }
@@ -343,12 +355,7 @@ fn log_filter(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn within(
-    number: u64,
-    min: u64,
-    max: u64,
-    show: impl Fn(&u64) -> String,
-) -> Result<Value, String> {
+fn within(number: u64, min: u64, max: u64, show: impl Fn(&u64) -> String) -> Result<Value, String> {
     if (min..=max).contains(&number) {
         Ok(Value::from(number))
     } else {
@@ -402,7 +409,7 @@ fn duration_text(millis: u64) -> String {
 
 fn size_text(bytes: u64) -> String {
     for (name, unit) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= unit && bytes % unit == 0 {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
             return format!("{}{name}", bytes / unit);
         }
     }
