@@ -661,12 +661,6 @@ create function hub_fts_vector(part_type text, data jsonb) returns tsvector
 create index hub_fts_parts on parts using gin (hub_fts_vector("type", data))
     where "type" in ('text', 'reasoning', 'tool-call');
 
--- A query is cut with the same rule; plainto_tsquery then asks for all of its words.
-create function hub_fts_query(words text) returns tsquery
-    language sql immutable parallel safe
-    return plainto_tsquery('pg_catalog.simple'::regconfig,
-        regexp_replace(lower(words collate hub_fold), '[^[:alnum:]]+', ' ', 'g'));
-
 -- 4. updated_at
 --
 -- The code sets it; this is the safety net for hand-written SQL. Never backwards and never the same
@@ -966,13 +960,16 @@ $$;
 create trigger trg_parts_session before insert on parts
     for each row execute function hub_require_session_of_message();
 
--- A provider exists when it registers; the row lock is what a foreign key would take.
+-- A provider exists when it registers; the row lock is what a foreign key would take. Unknown types
+-- are left to the check.
 create function hub_require_provider() returns trigger language plpgsql as $$
 begin
     if new.provider_type = 'spoke' then
         perform 1 from spokes where id = new.provider_id for key share;
-    else
+    elsif new.provider_type = 'client' then
         perform 1 from clients where id = new.provider_id for key share;
+    else
+        return new;
     end if;
     if not found then
         raise exception 'alkhub:rule:unknown_provider' using errcode = 'P0001';

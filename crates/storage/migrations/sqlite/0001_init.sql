@@ -1266,11 +1266,13 @@ begin
     select raise(abort, 'alkhub:rule:foreign_message');
 end;
 
--- A provider exists when it registers, and its registrations go with it.
+-- A provider exists when it registers, and its registrations go with it. Unknown types are left to
+-- the check.
 create trigger trg_operation_registrations_provider before insert on operation_registrations
     when not case new.provider_type
         when 'spoke' then exists (select 1 from spokes where id = new.provider_id)
-        else exists (select 1 from clients where id = new.provider_id)
+        when 'client' then exists (select 1 from clients where id = new.provider_id)
+        else true
     end
 begin
     select raise(abort, 'alkhub:rule:unknown_provider');
