@@ -641,9 +641,9 @@ $$;
 -- What is searched in a part: text, reasoning, a tool's title, string inputs and output, each cut to
 -- 64 Ki characters so that one large part cannot exceed the limit of a tsvector. Bodies written with
 -- "return" are bound when created, so a restored dump or a narrow search_path cannot break them.
-create function hub_fts_vector(part_type text, data jsonb) returns tsvector
+create function hub_fts_text(part_type text, data jsonb) returns text
     language sql immutable parallel safe
-    return to_tsvector('pg_catalog.simple'::regconfig, regexp_replace(lower(case
+    return regexp_replace(lower(case
         when part_type in ('text', 'reasoning') then left(coalesce(data ->> 'text', ''), 65536)
         when part_type = 'tool-call' then concat_ws(' ',
             left(data #>> '{state,title}', 65536),
@@ -656,7 +656,18 @@ create function hub_fts_vector(part_type text, data jsonb) returns tsvector
             left(data #>> '{state,output}', 65536)
         )
         else ''
-    end collate hub_fold), '[^[:alnum:]]+', ' ', 'g'));
+    end collate hub_fold), '[^[:alnum:]]+', ' ', 'g');
+
+-- The words as they stand, not through to_tsvector: its parser would cut 3e10x in two, and positions
+-- could make one part too large for a tsvector. Phrases are looked up in the text. Words are cut
+-- because a lexeme holds 2,046 bytes at most.
+create function hub_fts_vector(part_type text, data jsonb) returns tsvector
+    language sql immutable parallel safe
+    return array_to_tsvector(array(
+        select left(word, 500)
+        from unnest(string_to_array(hub_fts_text(part_type, data), ' ')) as words (word)
+        where word <> ''
+    ));
 
 create index hub_fts_parts on parts using gin (hub_fts_vector("type", data))
     where "type" in ('text', 'reasoning', 'tool-call');
