@@ -18,7 +18,7 @@ mod live;
 mod load;
 mod process;
 mod secret_file;
-mod table;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -29,7 +29,7 @@ pub use live::{LiveConfig, Reloaded, SetError, SettingValue, Source};
 pub use load::{Fault, Loaded, Sources, load};
 pub use process::{SourcesError, user_data_dir};
 pub use secret_file::{SecretFileError, read_secret_file};
-pub use table::{SETTINGS, Setting, find, nearest};
+pub use settings::{SETTINGS, Setting, find, nearest};
 pub use typed::{
     AuthConfig, CallsConfig, Config, DatabaseConfig, HubConfig, LimitsConfig, LogConfig, LogFormat,
     ProjectsConfig, RecordAhead, RecorderConfig, ServerConfig, SqliteSynchronous,

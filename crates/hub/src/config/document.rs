@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::kind::{Kind, Rule};
-use super::table::{SETTINGS, Setting};
+use super::settings::{SETTINGS, Setting};
 
 /// JSON Schema (draft 2020-12) of the configuration file.
 pub fn schema() -> Value {

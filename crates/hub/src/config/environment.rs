@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::kind::has_password;
 use super::load::Fault;
-use super::table::SETTINGS;
+use super::settings::SETTINGS;
 
 /// Variables of the command line and of the project's own tests; no settings.
 const OTHERS: [&str; 3] = ["ALKHUB_CONFIG", "ALKHUB_URL", "ALKHUB_KEY_FILE"];

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::kind::{Kind, Rule};
 use super::load::Fault;
-use super::table::{self, SETTINGS, Setting};
+use super::settings::{self, SETTINGS, Setting};
 
 /// Line and column of a key, both counted from 1.
 pub(super) type Place = (usize, usize);
@@ -65,7 +65,7 @@ impl Reader<'_> {
     }
 
     fn entry(&mut self, key: &str, span: Range<usize>, value: &Spanned<DeValue<'_>>) {
-        if let Some(setting) = table::find(key) {
+        if let Some(setting) = settings::find(key) {
             self.setting(setting, span, value);
             return;
         }
@@ -81,7 +81,7 @@ impl Reader<'_> {
                 self.table(key, inner);
             }
             (false, _) => {
-                let hint = table::nearest(key)
+                let hint = settings::nearest(key)
                     .map(|near| format!("; did you mean {near}?"))
                     .unwrap_or_default();
                 self.fault(span, Some(key), format!("unknown setting{hint}"));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::kind::redact_url;
 use super::load::{Loaded, build};
-use super::table::{self, SETTINGS, Setting};
+use super::settings::{self, SETTINGS, Setting};
 use super::typed::Config;
 
 /// Where a value comes from; later ones win.
@@ -219,8 +219,8 @@ impl LiveConfig {
     }
 
     fn with_live(&self, key: &str, value: &Value) -> Result<(Value, State), SetError> {
-        let setting = table::find(key).ok_or_else(|| SetError::UnknownKey {
-            nearest: table::nearest(key),
+        let setting = settings::find(key).ok_or_else(|| SetError::UnknownKey {
+            nearest: settings::nearest(key),
         })?;
         if !setting.live {
             return Err(SetError::NeedsRestart);

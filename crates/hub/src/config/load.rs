@@ -11,7 +11,7 @@ use super::file::{self, FileSettings};
 use super::kind::{Kind, has_password};
 use super::live::{Layers, LiveConfig, Source};
 use super::secret_file::{SecretFileError, read_secret_file};
-use super::table::{self, SETTINGS};
+use super::settings::{self, SETTINGS};
 use super::typed::Config;
 
 /// Everything settings come from. `Sources::default()` has no user data directory, so `dataDir`
@@ -251,8 +251,8 @@ fn read_flags(
 ) -> BTreeMap<&'static str, Value> {
     let mut values: BTreeMap<&'static str, Value> = BTreeMap::new();
     for (key, text) in flags {
-        let Some(setting) = table::find(key) else {
-            let hint = table::nearest(key)
+        let Some(setting) = settings::find(key) else {
+            let hint = settings::nearest(key)
                 .map(|near| format!("; did you mean {near}?"))
                 .unwrap_or_default();
             faults.push(Fault::plain(key, format!("unknown setting{hint}")));
@@ -291,7 +291,7 @@ fn read_url_file(
         return;
     }
     let url = match read_secret(Path::new(path)) {
-        Ok(content) => table::find("database.url")
+        Ok(content) => settings::find("database.url")
             .map_or(Ok(Value::String(content.clone())), |setting| {
                 setting.kind.read_text(&content)
             }),
