@@ -1,1 +1,31 @@
+//! Task graphs: tasks with dependencies, effort and risk, and what follows from them.
+//!
+//! A [`TaskInput`] is one task as its author wrote it, usually the front matter of a Markdown
+//! file ([`frontmatter`], [`directory`]). Many of them make a graph, and the graph answers which
+//! tasks are ready to run side by side, which chain is the longest, where the risk sits and
+//! which task holds up the others.
+//!
+//! The crate is pure: no network, no clock, no database, no async. Only the reader of
+//! [`directory`] touches files, and it can be left out with `default-features = false`.
+//!
+//! ```
+//! use alkhub_taskgraph::frontmatter;
+//!
+//! let text = "---\nid: login\nname: Log users in\ndepends_on: [accounts]\nrisk: high\n---\nBody\n";
+//! let task = frontmatter::parse(text)?;
+//! assert_eq!(task.id, "login");
+//! assert_eq!(task.depends_on, ["accounts"]);
+//! # Ok::<(), alkhub_taskgraph::InvalidInput>(())
+//! ```
 
+pub mod cycles;
+#[cfg(feature = "directory")]
+pub mod directory;
+mod error;
+pub mod frontmatter;
+mod labels;
+mod task;
+
+pub use error::{InvalidInput, InvalidReason, TaskgraphError};
+pub use labels::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus};
+pub use task::{DependencyEdge, Field, TaskInput};

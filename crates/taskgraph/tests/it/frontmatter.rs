@@ -1,0 +1,405 @@
+//! Front matter read and written.
+
+use alkhub_taskgraph::frontmatter::{self, Document, Options};
+use alkhub_taskgraph::{Field, InvalidInput, TaskInput};
+
+fn fault(text: &str) -> (String, Option<usize>) {
+    let InvalidInput { field, line, .. } = frontmatter::parse(text).unwrap_err();
+    (field, line)
+}
+
+/// A file whose front matter is `data`.
+fn file(data: &str) -> String {
+    format!("---\n{data}\n---\nBody\n")
+}
+
+#[test]
+fn scalars_follow_the_core_schema_of_yaml_1_2() {
+    for not_text in [
+        "",
+        "~",
+        "null",
+        "Null",
+        "NULL",
+        "true",
+        "True",
+        "TRUE",
+        "false",
+        "12",
+        "-3",
+        "+1",
+        "007",
+        "0o17",
+        "0x1F",
+        "1.5",
+        "1e3",
+        ".5",
+        ".inf",
+        "-.INF",
+        ".nan",
+        "!!int 12",
+        "[a]",
+        "{a: b}",
+        "!!timestamp 2001-01-01",
+        "1.",
+        "!!int 0x1F",
+        "!!null ~",
+    ] {
+        let text = file(&format!("id: {not_text}\nname: n\ndependsOn: []"));
+        assert_eq!(fault(&text), ("id".to_owned(), Some(2)), "{not_text}");
+    }
+    for text in [
+        "yes",
+        "no",
+        "on",
+        "off",
+        "1_000",
+        "1:20",
+        "0b1",
+        "2026-03-23",
+        "2026-03-23T10:00:00Z",
+        "nULL",
+        "tRUE",
+        "0o8",
+        "0xG",
+        "1e",
+        ".",
+        "-",
+        "1.2.3",
+        "<<",
+        "0O17",
+        "-0x1F",
+        "+.nan",
+    ] {
+        let text = if text == "-" { "'-'" } else { text };
+        let source = file(&format!("id: {text}\nname: n\ndependsOn: []"));
+        assert_eq!(
+            frontmatter::parse(&source).unwrap().id,
+            text.trim_matches('\''),
+            "{text}"
+        );
+    }
+    for (source, text) in [
+        ("!!str 12", "12"),
+        ("!!str", ""),
+        ("!other 12", "12"),
+        ("! 12", "12"),
+        ("'12'", "12"),
+        ("\"a\\nb\"", "a\nb"),
+        ("!!int abc", "abc"),
+        ("a\n  b", "a b"),
+    ] {
+        let source = file(&format!("id: {source}\nname: n\ndependsOn: []"));
+        assert_eq!(frontmatter::parse(&source).unwrap().id, text, "{source}");
+    }
+}
+
+#[test]
+fn yaml_that_is_refused() {
+    for data in [
+        "id: a\nid: b\nname: n\ndependsOn: []",
+        "id: a\nname: n\ndependsOn: []\nx: {a: 1, a: 2}",
+        "id: a\nname: n\ndependsOn: []\nx: {1: 1, 0x1: 2}",
+        "id: a\nname: n\ndependsOn:\n\t- b",
+        "id: a\nname: n\ndependsOn: []\n...\nmore: 1",
+        "id: a\nname: n\ndependsOn: *nobody",
+        "id: a\nname: n\ndependsOn: [a",
+        "id: 'a\nname: n\ndependsOn: []",
+        "<<: 1\n<<: 2\nid: a",
+    ] {
+        let error = frontmatter::parse(&file(data)).unwrap_err();
+        assert_eq!(error.field, "", "{data}");
+        assert!(
+            error.message.starts_with("YAML parse error: "),
+            "{data}: {}",
+            error.message
+        );
+        assert!(error.line.is_some(), "{data}");
+    }
+    for data in ["", "# comment", "text", "- a\n- b", "12", "~"] {
+        let error = frontmatter::parse(&file(data)).unwrap_err();
+        assert_eq!(error.field, "", "{data}");
+        assert!(
+            error.message.contains("must be a mapping"),
+            "{data}: {}",
+            error.message
+        );
+    }
+    // A document end without a second document is no error.
+    assert!(frontmatter::parse(&file("id: a\nname: n\ndependsOn: []\n...")).is_ok());
+    assert!(frontmatter::parse(&file("id: a\nname: n\ndependsOn: []\n...\n# end")).is_ok());
+    assert!(
+        frontmatter::parse(&file("{\"id\": \"a\", \"name\": \"n\", \"dependsOn\": []}")).is_ok()
+    );
+}
+
+#[test]
+fn the_hundredth_use_of_an_anchor_is_refused() {
+    let uses = |count: usize| {
+        let list = vec!["*a"; count].join(", ");
+        file(&format!("id: &a a\nname: n\ndependsOn: []\nx: [{list}]"))
+    };
+    assert!(frontmatter::parse(&uses(99)).is_ok());
+    assert_eq!(fault(&uses(100)), (String::new(), Some(5)));
+    // Aliases inside what is named multiply.
+    let nested = |count: usize| {
+        let list = vec!["*b"; count].join(", ");
+        file(&format!(
+            "id: &a a\nname: n\ndependsOn: []\nb: &b [*a, *a, *a]\nx: [{list}]"
+        ))
+    };
+    assert!(frontmatter::parse(&nested(24)).is_ok());
+    assert!(frontmatter::parse(&nested(25)).is_err());
+}
+
+#[test]
+fn errors_tell_the_line_of_the_file() {
+    assert_eq!(
+        fault("---\nid: a\nname: n\ndependsOn:\n  - b\n  - 2\n---\n"),
+        ("dependsOn/1".into(), Some(6))
+    );
+    assert_eq!(
+        fault("---\nid: a\nname: n\nrisk: extreme\ndependsOn: []\n---\n"),
+        ("risk".into(), Some(4))
+    );
+    assert_eq!(fault("---\nid: a\nname: n\nx: [\n---\n").0, "");
+}
+
+#[test]
+fn crlf_is_lf_and_a_lone_cr_is_text() {
+    let text =
+        "---\r\nid: a\r\nname: n\r\ndepends_on:\r\n  - b\r\nstatus: pending\r\n---\r\nBody\r\n";
+    let document = Document::parse(text, &Options::default()).unwrap();
+    assert_eq!(
+        document.task.status,
+        Field::Value(alkhub_taskgraph::TaskStatus::Pending)
+    );
+    assert_eq!(document.task.depends_on, ["b"]);
+    assert_eq!(document.body, "Body\r\n");
+    let quoted = "---\r\nid: \"a\"\r\nname: n\r\ndepends_on: []\r\ndue: 'x'\r\n---\r\n";
+    assert_eq!(
+        frontmatter::parse(quoted).unwrap().due,
+        Field::Value("x".to_owned())
+    );
+    let lone = "---\nid: a\rb\nname: n\ndepends_on: []\n---\n";
+    assert_eq!(frontmatter::parse(lone).unwrap().id, "a\rb");
+}
+
+#[test]
+fn unknown_keys_and_body_come_back_byte_for_byte() {
+    let cases: &[(&str, &str)] = &[
+        ("zeta: {dropped: [1, 2]}", "zeta: {dropped: [1, 2]}\n"),
+        (
+            "# about owner\nowner:   me   # inline\n\n# end",
+            "# about owner\nowner:   me   # inline\n",
+        ),
+        ("text: |+\n  x\n\n", "text: |+\n  x\n\n\n"),
+        ("text: |\n  x\n# comment", "text: |\n  x\n"),
+        ("text: >-\n  a\n\n  b", "text: >-\n  a\n\n  b\n"),
+        (
+            "a: 1\nlist:\n- x\n-  y\n'quoted key': &z 1\nalias: *z",
+            "a: 1\nlist:\n- x\n-  y\n'quoted key': &z 1\nalias: *z\n",
+        ),
+        ("<<: 1", "<<: 1\n"),
+        (
+            "a: !custom 12\nb: 0x1F\nc: 2026-01-01",
+            "a: !custom 12\nb: 0x1F\nc: 2026-01-01\n",
+        ),
+    ];
+    for (data, unknown) in cases {
+        let text = format!("---\nid: a\nname: n\ndepends_on: []\n{data}\n---\n\n# Body\n---\nmore");
+        let document = Document::parse(&text, &Options::default()).unwrap();
+        assert_eq!(document.unknown.as_str(), *unknown, "{data}");
+        assert_eq!(document.body, "\n# Body\n---\nmore");
+        let again = Document::parse(&document.to_text(), &Options::default()).unwrap();
+        assert_eq!(again, document, "{data}");
+        let taken = frontmatter::UnknownKeys::parse(unknown, &Options::default()).unwrap();
+        assert_eq!(taken, document.unknown);
+    }
+    // In the middle and in front of known keys.
+    let text =
+        "---\nzeta: 1\n# about id\nid: a\nextra:\n  deep: [x]\n\nname: n\ndepends_on: []\n---\n";
+    let document = Document::parse(text, &Options::default()).unwrap();
+    assert_eq!(document.unknown.as_str(), "zeta: 1\nextra:\n  deep: [x]\n");
+}
+
+#[test]
+fn unknown_keys_that_cannot_stand_as_lines_are_rewritten() {
+    let cases: &[(&str, &str)] = &[
+        (
+            "{id: a, name: n, dependsOn: [], zeta: {b: [1, \"x\"]}}",
+            "\"zeta\": {\"b\": [1, \"x\"]}\n",
+        ),
+        (
+            "id: &i a\nname: n\ndependsOn: []\ncopy: *i",
+            "\"copy\": \"a\"\n",
+        ),
+        (
+            "  id: a\n  name: n\n  dependsOn: []\n  zeta: |\n    x",
+            "zeta: |\n  x\n",
+        ),
+    ];
+    for (data, unknown) in cases {
+        let document = Document::parse(&file(data), &Options::default()).unwrap();
+        assert_eq!(document.unknown.as_str(), *unknown, "{data}");
+        let again = Document::parse(&document.to_text(), &Options::default()).unwrap();
+        assert_eq!(again, document, "{data}");
+    }
+    let circle = Document::parse(
+        &file("id: a\nname: n\ndependsOn: []\nx: &x [*x]"),
+        &Options::default(),
+    );
+    assert_eq!(circle.unwrap().unknown.as_str(), "x: &x [*x]\n");
+    // `depends_on` beside `dependsOn` loses and is not kept, or the key would be there twice.
+    let both = Document::parse(
+        &file("id: a\nname: n\ndependsOn: [b]\ndepends_on: [c]"),
+        &Options::default(),
+    );
+    assert!(both.unwrap().unknown.is_empty());
+}
+
+#[test]
+fn texts_of_unknown_keys_are_checked() {
+    for text in [
+        "id: x\n",
+        "depends_on: []\n",
+        "---\n",
+        "- a\n",
+        "text\n",
+        "a: [\n",
+        "a: 1\n...\n",
+    ] {
+        // A document end is harmless only at the very end, where the closing line follows.
+        if text.ends_with("...\n") {
+            continue;
+        }
+        assert!(
+            frontmatter::UnknownKeys::parse(text, &Options::default()).is_err(),
+            "{text}"
+        );
+    }
+    let taken = frontmatter::UnknownKeys::parse("a: 1", &Options::default()).unwrap();
+    assert_eq!(taken.as_str(), "a: 1\n");
+    assert!(
+        frontmatter::UnknownKeys::parse("", &Options::default())
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn written_tasks_read_back_equal() {
+    for text in [
+        "",
+        " ",
+        "a",
+        "12",
+        "null",
+        "~",
+        "a: b",
+        "a #b",
+        "#a",
+        "- a",
+        "---",
+        "a\nb",
+        "a\n",
+        "\na",
+        "a\n\nb\n\n",
+        "a \nb",
+        "a\n  b",
+        "a\n \nb",
+        "\t",
+        "a\tb",
+        "\r",
+        "a\r\nb",
+        "\u{0}",
+        "\u{7f}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{FEFF}",
+        "\u{FEFF}a",
+        "é",
+        "🚀 ship it",
+        "'",
+        "\"",
+        "\\",
+        "yes",
+        "0x1F",
+        "a:",
+        ":a",
+        "?",
+        "? a",
+        "*a",
+        "&a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "[a]",
+        "{a}",
+        "a, b",
+        "a\u{FFFF}",
+        "...",
+        "--- a",
+        "a\n---\nb",
+        "| a",
+        "> a",
+        "#\na",
+        "a\n#b",
+        "a\n...\n",
+        "=",
+        "<<",
+        "a'b",
+        "\u{a0}",
+        "a\u{a0}",
+        "\u{3000}x",
+    ] {
+        let task = TaskInput {
+            tags: Some(vec![text.to_owned(), text.to_owned()]),
+            assignee: Field::Value(text.to_owned()),
+            due: Field::Null,
+            ..TaskInput::new(text, text).depending_on([text, "end"])
+        };
+        let written = frontmatter::write(&task, "Body");
+        assert_eq!(
+            frontmatter::parse(&written).as_ref(),
+            Ok(&task),
+            "{text:?} in\n{written}"
+        );
+    }
+}
+
+#[test]
+fn hostile_texts_end_in_errors() {
+    let deep = format!("---\nid: {}\n---\n", "[".repeat(30_000));
+    assert!(frontmatter::parse(&deep).is_err());
+    let deep = format!("---\nid: {}\n---\n", "{a: ".repeat(15_000));
+    assert!(frontmatter::parse(&deep).is_err());
+    let deep = format!("---\n{}\n---\n", "- ".repeat(30_000));
+    assert!(frontmatter::parse(&deep).is_err());
+    let long = format!("---\nid: {}\n---\n", "x".repeat(10 * 1024 * 1024));
+    assert!(frontmatter::parse(&long).is_err());
+    assert!(frontmatter::parse("---\nid: \0\nname: n\ndependsOn: []\n---\n").is_err());
+    assert!(
+        frontmatter::parse_bytes(
+            b"---\nid: \xff\xfe\nname: n\ndependsOn: []\n---\n",
+            &Options::default()
+        )
+        .is_ok()
+    );
+    let mut bomb = String::from("---\na0: &a0 [x]\n");
+    for level in 1..40 {
+        let before = level - 1;
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [*a{before}, *a{before}, *a{before}]\n"
+        ));
+    }
+    bomb.push_str("id: a\nname: n\ndependsOn: []\n---\n");
+    assert!(frontmatter::parse(&bomb).is_err());
+    let empties = format!(
+        "---\ne: &e [{}]\nx: [{}]\n---\n",
+        "[],".repeat(9_000),
+        "*e,".repeat(9_000)
+    );
+    assert!(frontmatter::parse(&empties).is_err());
+}

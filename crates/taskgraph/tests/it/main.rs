@@ -1,0 +1,3 @@
+//! Tests of the task graph, one module a topic.
+
+mod frontmatter;
