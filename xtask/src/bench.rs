@@ -1,0 +1,228 @@
+//! `cargo xtask bench`: the only way figures of speed and memory come about.
+//!
+//! A [`Bench`] sets up contestants (ours and rivals) and hands them to [`figures::interleave`], which
+//! lets them take turns (A B A B …), so that a machine that gets slower meanwhile hurts all alike.
+//! The [`report`] goes to `docs/performance/NAME.json`; `docs/performance.md` is made from all of
+//! them. One file a bench beside this one; [`all`] lists them.
+
+mod figures;
+mod hub;
+mod lab;
+mod machine;
+mod peers;
+mod report;
+mod start;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use async_trait::async_trait;
+use clap::Args;
+
+use crate::demo_data::DemoDataError;
+use crate::process::{self, ProcessError};
+use crate::workspace::Workspace;
+use figures::Measure;
+use lab::Lab;
+use report::Report;
+
+/// Measures speed and memory, ours and rivals', and writes docs/performance.
+///
+/// Builds the hub in release mode, starts private servers, warms up, lets ours and the rivals take
+/// turns, and prints the median of the rounds, p50 and p99 of single measurements, and the ratio
+/// ours / rival. Without names all benches run.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// Which benches to run; `--list` tells their names
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Install the rivals by name (npm) into bench/peers/installed and measure them too
+    #[arg(long)]
+    peers: bool,
+    /// Few and short rounds, to try a bench out; writes nothing below docs/
+    #[arg(long)]
+    quick: bool,
+    /// List the benches and what each has to reach
+    #[arg(long)]
+    list: bool,
+    /// Only make docs/performance.md anew from docs/performance/*.json
+    #[arg(long)]
+    table: bool,
+    /// Measure this hub binary instead of building one; writes nothing below docs/
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// No bench of that name.
+    #[error("there is no bench {name}; there are: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A program could not be run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Files for the bench could not be written.
+    #[error(transparent)]
+    DemoData(#[from] DemoDataError),
+    /// A file could not be read or written.
+    #[error("cannot read or write {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// A report on disk is none.
+    #[error("{path} is no report of a bench")]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A server could not be asked.
+    #[error("{who} does not answer")]
+    Request {
+        /// The contestant.
+        who: String,
+        /// What went wrong on the way.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A contestant did something else than its work.
+    #[error("{who} {what}")]
+    Contestant {
+        /// The contestant.
+        who: String,
+        /// What it did.
+        what: String,
+    },
+}
+
+/// What a bench measures and what it has to reach.
+#[derive(Debug, Clone, Copy)]
+struct About {
+    /// The name on the command line and of the report's file.
+    name: &'static str,
+    /// What is measured, in one sentence.
+    work: &'static str,
+    /// The bar in words, with its number in the quality page.
+    bar: &'static str,
+}
+
+/// A bench: sets up its contestants and measures them.
+#[async_trait]
+trait Bench {
+    /// Its name, work and bar.
+    fn about(&self) -> About;
+
+    /// Runs it. A rival that cannot be had is told to the lab, not an error.
+    async fn run(&self, lab: &mut Lab) -> Result<Vec<Measure>, BenchError>;
+}
+
+/// All benches, in the order of the table.
+fn all() -> Vec<Box<dyn Bench>> {
+    vec![Box::new(start::Start)]
+}
+
+/// Runs the named benches. The exit code is a failure when a bar is missed.
+pub(crate) async fn run(
+    workspace: &Workspace,
+    arguments: &BenchArguments,
+) -> Result<ExitCode, BenchError> {
+    if arguments.list {
+        for about in all().iter().map(|bench| bench.about()) {
+            println!("{}: {}\n    {}", about.name, about.work, about.bar);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.table {
+        report::write_table(&workspace.root)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let benches = chosen(&arguments.names)?;
+    let binary = match &arguments.binary {
+        Some(binary) => binary.clone(),
+        None => build(workspace).await?,
+    };
+    let publish = !arguments.quick && arguments.binary.is_none();
+    let mut met = true;
+    for bench in benches {
+        let about = bench.about();
+        println!("==> {}: {}", about.name, about.work);
+        let mut lab = Lab::new(workspace, &binary, arguments.peers, arguments.quick)?;
+        let measures = bench.run(&mut lab).await?;
+        let report = Report::new(about, lab, measures).await?;
+        print!("{report}");
+        met &= report.is_met();
+        if publish {
+            report.write(&workspace.root)?;
+        }
+    }
+    if publish {
+        report::write_table(&workspace.root)?;
+    }
+    Ok(if met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn chosen(names: &[String]) -> Result<Vec<Box<dyn Bench>>, BenchError> {
+    let known = all()
+        .iter()
+        .map(|bench| bench.about().name)
+        .collect::<Vec<_>>();
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(BenchError::Unknown {
+            name: name.clone(),
+            known: known.join(", "),
+        });
+    }
+    let wanted =
+        |bench: &dyn Bench| names.is_empty() || names.iter().any(|name| name == bench.about().name);
+    Ok(all()
+        .into_iter()
+        .filter(|bench| wanted(bench.as_ref()))
+        .collect())
+}
+
+async fn build(workspace: &Workspace) -> Result<PathBuf, BenchError> {
+    let arguments = [
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "alkhub",
+        "--bin",
+        "alkhub",
+    ];
+    process::run(workspace.cargo().args(arguments)).await?;
+    Ok(workspace.binary("release"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_bench_is_told_with_the_known_ones() {
+        let error = chosen(&["nothing".to_owned()]).err().unwrap();
+        assert!(error.to_string().contains("there are: start"), "{error}");
+    }
+
+    #[test]
+    fn without_names_all_benches_are_chosen() {
+        assert_eq!(chosen(&[]).unwrap().len(), all().len());
+    }
+}

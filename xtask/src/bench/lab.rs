@@ -1,0 +1,97 @@
+//! What a bench works with: the binary, a directory, rivals, and the record of what was missing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use super::BenchError;
+use super::peers::{self, NpmPeer};
+use crate::workspace::Workspace;
+
+/// The surroundings of one bench; its directory goes when it is dropped.
+#[derive(Debug)]
+pub(super) struct Lab {
+    /// The repository.
+    pub(super) workspace: Workspace,
+    /// The hub's binary.
+    pub(super) binary: PathBuf,
+    /// Whether this is only a try.
+    pub(super) quick: bool,
+    /// Versions of all that takes part, for the report.
+    pub(super) versions: BTreeMap<String, String>,
+    /// Rivals that do not take part.
+    pub(super) missing: Vec<Missing>,
+    peers: bool,
+    directory: TempDir,
+}
+
+/// A rival that does not take part, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Missing {
+    pub(super) rival: String,
+    pub(super) reason: String,
+}
+
+impl Lab {
+    pub(super) fn new(
+        workspace: &Workspace,
+        binary: &Path,
+        peers: bool,
+        quick: bool,
+    ) -> Result<Self, BenchError> {
+        let directory = tempfile::Builder::new()
+            .prefix("alkhub-bench-")
+            .tempdir()
+            .map_err(|source| BenchError::File {
+                path: std::env::temp_dir(),
+                source,
+            })?;
+        Ok(Self {
+            workspace: workspace.clone(),
+            binary: binary.to_path_buf(),
+            quick,
+            versions: BTreeMap::new(),
+            missing: Vec::new(),
+            peers,
+            directory,
+        })
+    }
+
+    /// A new directory of that name for this bench alone.
+    pub(super) fn directory(&self, name: &str) -> Result<PathBuf, BenchError> {
+        let path = self.directory.path().join(name);
+        match std::fs::create_dir(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(BenchError::File { path, source }),
+        }
+    }
+
+    /// The number of rounds: the full one, or three for a try.
+    pub(super) fn rounds(&self, full: usize) -> usize {
+        if self.quick { full.min(3) } else { full }
+    }
+
+    /// The file of an npm package, installed when rivals are wanted. `None` is recorded as missing,
+    /// with the reason.
+    pub(super) async fn npm(&mut self, peer: &NpmPeer) -> Result<Option<PathBuf>, BenchError> {
+        let reason = if self.peers {
+            match peers::install(&self.workspace, peer).await? {
+                Ok(file) => {
+                    self.versions
+                        .insert(peer.package.to_owned(), peer.version.to_owned());
+                    return Ok(Some(file));
+                }
+                Err(reason) => reason,
+            }
+        } else {
+            "not asked for (--peers)".to_owned()
+        };
+        self.missing.push(Missing {
+            rival: peer.package.to_owned(),
+            reason,
+        });
+        Ok(None)
+    }
+}

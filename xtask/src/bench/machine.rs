@@ -1,0 +1,85 @@
+//! The machine that figures come from, and the memory of a process group.
+
+use std::{fs, thread};
+
+use serde::{Deserialize, Serialize};
+
+/// What a reader needs to know of the machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Machine {
+    /// The processor's model.
+    pub(super) processor: String,
+    /// How many cores this process may use.
+    pub(super) cores: usize,
+    /// All memory, in MiB.
+    pub(super) memory_mib: u64,
+    /// System and processor family.
+    pub(super) system: String,
+}
+
+impl Machine {
+    /// This machine; what it does not tell reads `unknown` or 0.
+    pub(super) fn here() -> Self {
+        let field = |file: &str, name: &str| {
+            let text = fs::read_to_string(file).ok()?;
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        };
+        let memory = field("/proc/meminfo", "MemTotal")
+            .and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+        Self {
+            processor: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
+            cores: thread::available_parallelism().map_or(0, usize::from),
+            memory_mib: memory.map_or(0, |kib| kib / 1024),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+}
+
+/// Resident memory in MiB of all processes of the group that the process leads; `None` when the
+/// system does not tell (no /proc).
+pub(super) fn group_memory(leader: u32) -> Option<f64> {
+    let mut kib = 0;
+    let mut found = false;
+    for entry in fs::read_dir("/proc").ok()? {
+        let directory = entry.ok()?.path();
+        // Processes come and go while we read.
+        let Ok(stat) = fs::read_to_string(directory.join("stat")) else {
+            continue;
+        };
+        // After the name in parentheses: state, parent, group.
+        let group = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(2));
+        if group.and_then(|group| group.parse().ok()) != Some(leader) {
+            continue;
+        }
+        let Ok(status) = fs::read_to_string(directory.join("status")) else {
+            continue;
+        };
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        kib += resident
+            .and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+            .unwrap_or(0);
+        found = true;
+    }
+    found.then_some(kib as f64 / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::process::Command;
+
+    use super::*;
+    use crate::process::Group;
+
+    #[tokio::test]
+    async fn memory_of_a_group_is_that_of_its_processes() {
+        let group = Group::spawn(Command::new("sleep").arg("600")).unwrap();
+        let memory = group_memory(group.id().unwrap()).unwrap();
+        assert!(memory > 0.1 && memory < 100.0, "{memory} MiB");
+        assert_eq!(group_memory(u32::MAX), None);
+    }
+}
