@@ -95,7 +95,7 @@ fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn in_source(path: &str) -> bool {
-    path.contains("/src/")
+    path.contains("/src/") && !is_test(path)
 }
 
 fn is_test(path: &str) -> bool {
