@@ -1,1 +1,121 @@
+//! The rules of alkhub: who may do what, in which order a call is handled, what is kept of it, and the
+//! operations of each domain.
+//!
+//! A surface (HTTP today) turns a request into a [`CallRequest`] and gives it to [`Hub::call`], the one
+//! way in. No HTTP type and no SQL is known here.
 
+mod audit;
+mod auth;
+mod authorize;
+mod catalog;
+pub mod config;
+mod error;
+mod identity;
+mod jobs;
+mod keys;
+mod limits;
+mod notices;
+mod page;
+mod pipeline;
+mod projects;
+mod readiness;
+mod recorder;
+mod repeats;
+mod rules;
+pub mod scopes;
+mod spokes;
+mod start;
+mod state;
+mod system;
+mod tasks;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use alkhub_operations::Entry;
+
+pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface};
+pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure};
+pub use readiness::Readiness;
+pub use start::{
+    DataDirError, HubOptions, RecoverError, StartError, Started, database_options, local_key_file,
+    recover_key,
+};
+
+use audit::Action;
+use config::Config;
+use state::State;
+
+/// Operations that take whole directories or archives, and therefore a larger body.
+const IMPORTS: &[&str] = &["task.import"];
+
+/// A running hub.
+pub struct Hub {
+    state: Arc<State>,
+    #[expect(dead_code, reason = "the jobs end when the hub is dropped")]
+    jobs: jobs::Jobs,
+    _lock: start::Lock,
+}
+
+impl Hub {
+    /// The operations the caller may call with some input, by full name.
+    #[must_use]
+    pub fn visible_operations(&self, principal: &Principal) -> Vec<Arc<Entry>> {
+        let mut entries = self.state.registry.list();
+        entries.retain(|entry| authorize::may_call(principal, entry));
+        entries
+    }
+
+    /// Largest body of a call of this operation, in bytes.
+    #[must_use]
+    pub fn body_limit(&self, operation: &str) -> usize {
+        let server = &self.state.config().server;
+        if IMPORTS.contains(&operation) { server.import_limit } else { server.body_limit }
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.state.config()
+    }
+
+    /// Name of the database engine.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        self.state.database.engine().name()
+    }
+
+    /// Takes no new calls from now on; the running ones go on.
+    pub fn begin_drain(&self) {
+        self.state.draining.store(true, Ordering::Release);
+    }
+
+    /// Stops: no new calls, waits for the running ones up to `drain`, writes what waits, closes the
+    /// database.
+    pub async fn shutdown(&self, drain: Duration) {
+        self.begin_drain();
+        self.state.running.close();
+        if tokio::time::timeout(drain, self.state.running.wait()).await.is_err() {
+            let left = self.state.running.len();
+            tracing::warn!(left, "calls were still running at the end of the drain time");
+        }
+        let unwritten = self.state.recorder.close(self.state.config().recorder.deadline).await;
+        for request_id in unwritten {
+            tracing::error!(%request_id, "the record of a call was not written before the stop");
+        }
+        if let Err(problem) = self.last_words().await {
+            tracing::warn!(error = %problem, "the stop was not audited");
+        }
+        self.state.database.clone().close().await;
+    }
+
+    async fn last_words(&self) -> Result<(), alkhub_storage::StorageError> {
+        jobs::touch_keys(&self.state).await?;
+        let transaction = self.state.database.begin().await?;
+        let entry = audit::Entry::about("instance", &self.state.instance.id, "");
+        let actor = start::hub_actor(&self.state);
+        audit::write(&transaction, &actor, Action::HubStopped, entry).await?;
+        transaction.commit().await
+    }
+}

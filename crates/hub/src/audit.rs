@@ -1,0 +1,212 @@
+//! The one function that writes audit entries.
+//!
+//! An entry is written in the transaction of what it records, so that there is no change without its
+//! entry and no entry without its change. Entries hold who, what and which fields; never keys, hashes,
+//! secrets, bodies, prompts or the input and output of calls.
+
+use alkhub_storage::identity as queries;
+use alkhub_storage::{
+    AccountId, ApiKeyId, ConnectionTrait, NewAuditEntry, OrganizationId, SessionId, StorageError,
+};
+use serde_json::{Map, Value, json};
+
+use crate::auth::Origin;
+
+/// Longest text inside the details of an entry, in bytes; longer ones are cut.
+const MAX_TEXT: usize = 1_024;
+
+/// Largest details as JSON text, in bytes; larger ones lose `before` and `after`.
+const MAX_DETAILS: usize = 16 * 1_024;
+
+/// What can be recorded, as `<entity>.<event>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
+#[expect(missing_docs, reason = "the names are the actions")]
+pub enum Action {
+    #[strum(serialize = "hub.initialized")]
+    HubInitialized,
+    #[strum(serialize = "hub.started")]
+    HubStarted,
+    #[strum(serialize = "hub.stopped")]
+    HubStopped,
+    #[strum(serialize = "hub.migrated")]
+    HubMigrated,
+    #[strum(serialize = "config.changed")]
+    ConfigChanged,
+    #[strum(serialize = "auth.failed")]
+    AuthFailed,
+    #[strum(serialize = "auth.refused_inactive")]
+    AuthRefusedInactive,
+    #[strum(serialize = "access.denied")]
+    AccessDenied,
+    #[strum(serialize = "account.created")]
+    AccountCreated,
+    #[strum(serialize = "key.created")]
+    KeyCreated,
+    #[strum(serialize = "key.revoked")]
+    KeyRevoked,
+    #[strum(serialize = "key.recovered")]
+    KeyRecovered,
+    #[strum(serialize = "project.created")]
+    ProjectCreated,
+    #[strum(serialize = "project.updated")]
+    ProjectUpdated,
+    #[strum(serialize = "project.archived")]
+    ProjectArchived,
+    #[strum(serialize = "project.unarchived")]
+    ProjectUnarchived,
+    #[strum(serialize = "project.deleted")]
+    ProjectDeleted,
+    #[strum(serialize = "workspace.created")]
+    WorkspaceCreated,
+    #[strum(serialize = "workspace.deleted")]
+    WorkspaceDeleted,
+    #[strum(serialize = "task.created")]
+    TaskCreated,
+    #[strum(serialize = "task.updated")]
+    TaskUpdated,
+    #[strum(serialize = "task.status_changed")]
+    TaskStatusChanged,
+    #[strum(serialize = "task.deleted")]
+    TaskDeleted,
+    #[strum(serialize = "task.imported")]
+    TaskImported,
+    #[strum(serialize = "task.dependency_added")]
+    TaskDependencyAdded,
+    #[strum(serialize = "task.dependency_removed")]
+    TaskDependencyRemoved,
+}
+
+/// Who did it: the account is named by every entry, the rest where it is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Actor {
+    pub(crate) account: AccountId,
+    pub(crate) key: Option<ApiKeyId>,
+    pub(crate) key_prefix: Option<String>,
+    pub(crate) operation: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+/// What was done, beside who did it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) organization: Option<OrganizationId>,
+    pub(crate) session: Option<SessionId>,
+    /// `(type, id, label)` of the row.
+    pub(crate) target: Option<(&'static str, String, String)>,
+    /// Only the fields that changed.
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+    pub(crate) reason: Option<String>,
+    pub(crate) counts: Option<Value>,
+}
+
+impl Entry {
+    /// An entry about one row.
+    pub(crate) fn about(kind: &'static str, id: &impl ToString, label: &str) -> Self {
+        Self { target: Some((kind, id.to_string(), label.to_owned())), ..Self::default() }
+    }
+
+    /// Names the organization the row belongs to.
+    pub(crate) fn in_organization(mut self, organization: Option<&OrganizationId>) -> Self {
+        self.organization = organization.cloned();
+        self
+    }
+
+    /// Adds the fields that changed.
+    pub(crate) fn changed(mut self, before: Value, after: Value) -> Self {
+        self.before = Some(before);
+        self.after = Some(after);
+        self
+    }
+
+    /// Adds how many rows of what were touched.
+    pub(crate) fn counted(mut self, counts: Value) -> Self {
+        self.counts = Some(counts);
+        self
+    }
+
+    /// Adds why it was done.
+    pub(crate) fn because(mut self, reason: Option<String>) -> Self {
+        self.reason = reason;
+        self
+    }
+}
+
+/// Writes one entry in the transaction of what it records.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn write(
+    transaction: &impl ConnectionTrait,
+    actor: &Actor,
+    action: Action,
+    entry: Entry,
+) -> Result<(), StorageError> {
+    let details = details(actor, &entry);
+    let row = NewAuditEntry {
+        owner_id: actor.account.clone(),
+        key_id: actor.key.clone(),
+        session_id: entry.session,
+        org_id: entry.organization,
+        action: <&str>::from(action).to_owned(),
+        details,
+    };
+    queries::append_audit(transaction, vec![row]).await.map(|_written| ())
+}
+
+fn details(actor: &Actor, entry: &Entry) -> Value {
+    let mut details = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(mut value) = value.filter(|value| !value.is_null()) {
+            cut_texts(&mut value);
+            details.insert(key.to_owned(), value);
+        }
+    };
+    put("operation", actor.operation.clone().map(Value::from));
+    put("requestId", actor.request_id.clone().map(Value::from));
+    put("keyPrefix", actor.key_prefix.clone().map(Value::from));
+    put(
+        "target",
+        entry.target.as_ref().map(|(kind, id, label)| json!({ "type": kind, "id": id, "label": label })),
+    );
+    put("before", entry.before.clone());
+    put("after", entry.after.clone());
+    put("reason", entry.reason.clone().map(Value::from));
+    put("counts", entry.counts.clone());
+    let mut request = Map::new();
+    if let Some(ip) = actor.origin.ip {
+        request.insert("ip".to_owned(), Value::from(ip.to_string()));
+    }
+    if let Some(agent) = &actor.origin.user_agent {
+        request.insert("userAgent".to_owned(), Value::from(agent.clone()));
+    }
+    put("request", (!request.is_empty()).then_some(Value::Object(request)));
+    // What SET NULL may clear later, so that the entry still says who and where.
+    put(
+        "_ids",
+        Some(json!({
+            "ownerId": actor.account, "keyId": actor.key,
+            "sessionId": entry.session, "orgId": entry.organization,
+        })),
+    );
+    if Value::Object(details.clone()).to_string().len() > MAX_DETAILS {
+        details.remove("before");
+        details.remove("after");
+        details.insert("truncated".to_owned(), Value::Bool(true));
+    }
+    Value::Object(details)
+}
+
+fn cut_texts(value: &mut Value) {
+    match value {
+        Value::String(text) if text.len() > MAX_TEXT => {
+            let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            text.truncate(end);
+            text.push('…');
+        }
+        Value::Array(items) => items.iter_mut().for_each(cut_texts),
+        Value::Object(fields) => fields.values_mut().for_each(cut_texts),
+        _ => {}
+    }
+}

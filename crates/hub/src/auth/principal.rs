@@ -1,0 +1,183 @@
+//! The caller as the rules see it: account, key, organizations, and what follows from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alkhub_operations::Identity;
+use alkhub_storage::entity::{account, api_key, organization};
+use alkhub_storage::{AccessLevel, MembershipLevel, OrganizationId, ProjectId, Scope};
+
+use crate::scopes;
+
+/// One organization of the caller and the level there.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The organization.
+    pub organization: organization::Model,
+    /// What the caller is in it.
+    pub level: MembershipLevel,
+}
+
+/// What a key is narrowed to, by type. `None` is not narrowed, an empty list is nothing at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Narrowing(BTreeMap<String, Vec<String>>);
+
+impl Narrowing {
+    /// The types a key can be narrowed by.
+    pub const TYPES: [&'static str; 6] =
+        ["client", "operation", "org", "project", "session", "spoke"];
+
+    /// The ids of a type, or none when the key is not narrowed by it.
+    #[must_use]
+    pub fn ids(&self, kind: &str) -> Option<&[String]> {
+        self.0.get(kind).map(Vec::as_slice)
+    }
+
+    /// True when the key may reach the row of this type and id.
+    #[must_use]
+    pub fn allows(&self, kind: &str, id: &str) -> bool {
+        self.ids(kind).is_none_or(|ids| ids.iter().any(|allowed| allowed == id || allowed == "*"))
+    }
+
+    /// True when the key may call the operation: a full name, or a pattern with `*` at the end of a
+    /// segment (`fs.*`, `task.update*`).
+    #[must_use]
+    pub fn allows_operation(&self, operation: &str) -> bool {
+        self.ids("operation")
+            .is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, operation)))
+    }
+}
+
+fn matches(pattern: &str, operation: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    let segments: Vec<&str> = operation.split('.').collect();
+    let wanted: Vec<&str> = pattern.split('.').collect();
+    wanted.len() == segments.len()
+        && wanted.iter().zip(&segments).all(|(wanted, segment)| match wanted.strip_suffix('*') {
+            Some(start) => segment.starts_with(start),
+            None => wanted == segment,
+        })
+}
+
+/// An authenticated caller.
+#[derive(Debug)]
+pub struct Principal {
+    /// Who answers for what is done.
+    pub account: account::Model,
+    /// The credential used.
+    pub key: api_key::Model,
+    /// The caller's organizations, by name.
+    pub organizations: Vec<Membership>,
+    /// What the key is narrowed to.
+    pub narrowing: Narrowing,
+    /// Every scope the caller has: those of the key, expanded, under the ceiling of the access level.
+    pub scopes: BTreeSet<String>,
+}
+
+impl Principal {
+    /// Puts the rows together.
+    #[must_use]
+    pub fn new(
+        account: account::Model,
+        key: api_key::Model,
+        organizations: Vec<(organization::Model, MembershipLevel)>,
+    ) -> Self {
+        let mut scopes = scopes::expand(key.scopes.iter().map(String::as_str));
+        scopes::apply_ceiling(&mut scopes, account.access_level);
+        let narrowing = Narrowing(key.resources.0.clone().into_iter().collect());
+        let organizations = organizations
+            .into_iter()
+            .map(|(organization, level)| Membership { organization, level })
+            .collect();
+        Self { account, key, organizations, narrowing, scopes }
+    }
+
+    /// The caller as operations and their providers see it.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let mut resources = BTreeMap::new();
+        for (kind, ids) in self.narrowing.0.iter().filter(|(kind, _)| *kind != "operation") {
+            for id in ids {
+                resources.insert(format!("{kind}:{id}"), vec!["*".to_owned()]);
+            }
+        }
+        Identity {
+            id: self.account.id.to_string(),
+            scopes: self.scopes.iter().cloned().collect(),
+            resources: (!resources.is_empty()).then_some(resources),
+        }
+    }
+
+    /// True when the caller has the scope.
+    #[must_use]
+    pub fn has(&self, scope: &str) -> bool {
+        self.scopes.contains(scope)
+    }
+
+    /// True for an administrator of the whole hub.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.account.access_level == AccessLevel::Admin
+    }
+
+    /// The caller's level in an organization, if a member.
+    #[must_use]
+    pub fn level_in(&self, organization: &OrganizationId) -> Option<MembershipLevel> {
+        self.organizations
+            .iter()
+            .find(|membership| &membership.organization.id == organization)
+            .map(|membership| membership.level)
+    }
+
+    /// The rows the caller may see, as a part of every query.
+    #[must_use]
+    pub fn scope(&self, admin_sees_all: bool) -> Scope {
+        let projects = self
+            .narrowing
+            .ids("project")
+            .filter(|ids| !ids.iter().any(|id| id == "*"))
+            .map(|ids| ids.iter().cloned().map(ProjectId::from).collect());
+        let organizations = self
+            .organizations
+            .iter()
+            .map(|membership| membership.organization.id.clone())
+            .filter(|id| self.narrowing.allows("org", id.as_ref()))
+            .collect();
+        Scope {
+            all: self.is_admin() && admin_sees_all && self.narrowing.ids("org").is_none(),
+            account: self.account.id.clone(),
+            organizations,
+            projects,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operation_patterns_match_whole_segments() {
+        for (pattern, operation, expected) in [
+            ("*", "org.member.add", true),
+            ("fs.*", "fs.read", true),
+            ("fs.*", "fsx.read", false),
+            ("task.update*", "task.updateStatus", true),
+            ("task.*", "task.dependency.add", false),
+            ("task.*.*", "task.dependency.add", true),
+            ("task.create", "task.create", true),
+            ("task.create", "task.createMany", false),
+        ] {
+            assert_eq!(matches(pattern, operation), expected, "{pattern} on {operation}");
+        }
+    }
+
+    #[test]
+    fn absent_type_is_not_narrowed_and_empty_list_is_nothing() {
+        let narrowing = Narrowing(BTreeMap::from([("project".to_owned(), vec![])]));
+        assert!(narrowing.allows("org", "any"));
+        assert!(!narrowing.allows("project", "any"));
+        assert!(narrowing.allows_operation("task.create"));
+    }
+}

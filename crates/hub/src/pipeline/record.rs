@@ -1,0 +1,211 @@
+//! The record of a call: what is kept of it, and what a repetition gets from it.
+
+use std::time::{Duration, Instant};
+
+use alkhub_operations::record::{self as keep, Kept};
+use alkhub_operations::{CallError, Envelope, ErrorCode, OperationType, RecordPolicy};
+use alkhub_storage::calls::{CallEnd, NewCall};
+use alkhub_storage::entity::call_graph_node;
+use alkhub_storage::{CallGraphNodeId, CallStatus, OperationId, calls};
+use hmac::{Hmac, Mac as _};
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+
+use super::Admitted;
+use crate::config::Ahead;
+use crate::keys::hex;
+use crate::recorder::Begun;
+use crate::repeats::{Fingerprint, Outcome, compare};
+use crate::state::State;
+
+/// How often the record of a call under way elsewhere is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether the call is new.
+pub(super) enum Beginning {
+    New,
+    Existing,
+}
+
+/// What makes two calls the same. The input counts by an HMAC over its canonical text without secret
+/// fields: a plain hash of a secret could be guessed.
+pub(super) fn fingerprint(
+    state: &State,
+    admitted: &Admitted,
+    operation: &OperationId,
+) -> Fingerprint {
+    let redacted = keep::redact_by_schema(&admitted.entry.spec.input_schema, &admitted.input);
+    let canonical = alkhub_operations::canonical_json(&redacted);
+    let input_mac = Hmac::<Sha256>::new_from_slice(&state.installation_key)
+        .map(|mut mac| {
+            mac.update(canonical.as_bytes());
+            hex(&mac.finalize().into_bytes())
+        })
+        // HMAC takes keys of every length.
+        .unwrap_or_else(|_impossible| String::new());
+    Fingerprint {
+        account: admitted.principal.as_ref().map(|principal| principal.account.id.clone()),
+        operation: operation.clone(),
+        input_mac,
+    }
+}
+
+/// Records the beginning. What changes something is durable before it starts; a query need not be.
+pub(super) async fn begin(
+    state: &State,
+    admitted: &Admitted,
+    fingerprint: &Fingerprint,
+) -> Result<Beginning, CallError> {
+    let call = new_call(state, admitted, fingerprint);
+    let patience = admitted.deadline.saturating_duration_since(Instant::now());
+    let may_run_ahead = admitted.entry.spec.kind == OperationType::Query
+        && !admitted.chosen_id
+        && state.config().recorder.ahead == Ahead::Mutations;
+    let begun = if may_run_ahead {
+        state.recorder.begin_later(call, patience).await.map(|()| Begun::Recorded)
+    } else {
+        state.recorder.begin(call, patience).await
+    };
+    match begun {
+        Ok(Begun::Recorded) => Ok(Beginning::New),
+        Ok(Begun::Existing) => Ok(Beginning::Existing),
+        Err(error) => Err(error.into_call_error(&admitted.request_id, false)),
+    }
+}
+
+/// Records the end; the outcome may be told only when this returns.
+pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) -> Outcome {
+    let completed_at = alkhub_storage::time::now();
+    let policy = admitted.entry.spec.record_policy();
+    let cap = state.config().calls.record_cap;
+    let mut metadata = Map::new();
+    let mut end = CallEnd {
+        request_id: admitted.request_id.clone(),
+        status: CallStatus::Completed,
+        output: None,
+        error: None,
+        completed_at,
+        metadata: Map::new(),
+    };
+    match &outcome {
+        Ok(envelope) => {
+            let schema = &admitted.entry.spec.output_schema;
+            let Kept { value, redacted } = keep::keep(policy, schema, &envelope.data, cap);
+            // A redacted answer must not be replayed as if it were the whole one.
+            if redacted {
+                metadata.insert("response".to_owned(), json!("redacted"));
+            }
+            end.output = Some(value);
+        }
+        Err(error) => {
+            if error.code == ErrorCode::ABORTED {
+                end.status = CallStatus::Aborted;
+            } else {
+                end.status = CallStatus::Failed;
+            }
+            end.error = Some(keep::keep_error(error));
+        }
+    }
+    end.metadata = metadata;
+    match state.recorder.end(end).await {
+        Ok(()) => outcome,
+        Err(error) => Err(error.into_call_error(&admitted.request_id, true)),
+    }
+}
+
+/// The outcome of an earlier call under the same id; waits while that one is open.
+pub(super) async fn recorded_outcome(
+    state: &State,
+    admitted: &Admitted,
+    fingerprint: &Fingerprint,
+    deadline: Instant,
+) -> Outcome {
+    loop {
+        let node = calls::recorded_call(state.database.reader(), &admitted.request_id)
+            .await
+            .map_err(|error| CallError::from(crate::error::HubError::from(error)))?;
+        // Removed by retention between the conflict and this look.
+        let Some(node) = node else {
+            return Err(CallError::conflict("answer_not_kept", "the earlier call is no longer kept"));
+        };
+        let first = Fingerprint {
+            account: node.caller_account_id.clone(),
+            operation: node.operation_id.clone(),
+            input_mac: node.metadata_text("inputMac").unwrap_or_default().to_owned(),
+        };
+        compare(&first, fingerprint)?;
+        match node.status {
+            CallStatus::Pending | CallStatus::Running => {
+                if Instant::now() + LOOK_AGAIN >= deadline {
+                    return Err(super::timed_out());
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            CallStatus::Completed => return replay(admitted, &node),
+            CallStatus::Failed | CallStatus::Aborted => return Err(kept_error(&node)),
+        }
+    }
+}
+
+fn replay(admitted: &Admitted, node: &call_graph_node::Model) -> Outcome {
+    let output = node.output.clone().unwrap_or(Value::Null);
+    if keep::is_marker(&output) || node.metadata_text("response") == Some("redacted") {
+        let message = "the call ran once and succeeded, but its answer was not kept";
+        return Err(CallError::conflict("answer_not_kept", message)
+            .with_details(json!({ "rule": "answer_not_kept", "status": node.status })));
+    }
+    let operation = admitted.entry.spec.id().to_string();
+    let at = node.completed_at.unwrap_or(node.created_at);
+    let mut envelope = Envelope::local_at(output, &operation, at.timestamp_millis());
+    let duration = node.started_at.map_or(0, |started| (at - started).num_milliseconds());
+    envelope.meta.set_request(&admitted.request_id, u64::try_from(duration).unwrap_or(0));
+    Ok(envelope)
+}
+
+fn kept_error(node: &call_graph_node::Model) -> CallError {
+    node.error
+        .clone()
+        .and_then(|error| serde_json::from_value(error).ok())
+        .unwrap_or_else(|| CallError::unknown(&node.id.to_string()))
+}
+
+fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> NewCall {
+    let spec = &admitted.entry.spec;
+    let policy = spec.record_policy();
+    let now = alkhub_storage::time::now();
+    let mut metadata = Map::new();
+    let instance = &state.instance;
+    metadata.insert("hub".to_owned(), json!({ "id": instance.id, "start": instance.start }));
+    metadata.insert("inputMac".to_owned(), Value::from(fingerprint.input_mac.clone()));
+    if policy != RecordPolicy::Full {
+        metadata.insert("policy".to_owned(), json!(policy));
+    }
+    if let Some(project) = project_of(admitted) {
+        metadata.insert("projectId".to_owned(), Value::from(project));
+    }
+    let input = keep::keep(policy, &spec.input_schema, &admitted.input, state.config().calls.record_cap);
+    NewCall {
+        id: CallGraphNodeId::random(),
+        request_id: admitted.request_id.clone(),
+        operation_id: fingerprint.operation.clone(),
+        parent_request_id: None,
+        identity: admitted.principal.as_ref().map(|principal| json!(principal.identity())),
+        caller_account_id: fingerprint.account.clone(),
+        status: CallStatus::Running,
+        input: Some(input.value),
+        output: None,
+        error: None,
+        started_at: Some(now),
+        completed_at: None,
+        created_at: now,
+        metadata,
+    }
+}
+
+/// The project a call is about, by which others may see it: the input's `projectId`, or `id` of an
+/// operation on projects.
+fn project_of(admitted: &Admitted) -> Option<String> {
+    let field = if admitted.entry.spec.namespace.as_ref() == "project" { "id" } else { "projectId" };
+    admitted.input.get(field).and_then(Value::as_str).map(ToOwned::to_owned)
+}
+

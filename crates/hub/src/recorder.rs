@@ -1,0 +1,262 @@
+//! The one writer of call records: group commit.
+//!
+//! Each call makes up to two durable writes. Done one by one that is a commit each; here one task takes
+//! whatever is waiting, writes it as one transaction of multi-row statements, and wakes everybody who
+//! waited for it. Alone, a call waits for one commit; under load hundreds share one.
+//!
+//! The queues hold request ids only. A live call keeps its newest state and what of it has been
+//! written, and the writer writes the difference: several changes fold by themselves, and an end is
+//! never written before its beginning.
+
+mod batch;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use alkhub_operations::{CallError, ErrorCode, RequestId};
+use alkhub_storage::calls::{CallEnd, NewCall};
+use alkhub_storage::{Database, StorageError};
+use serde_json::json;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// Once the database has been away this long, new calls are refused at once instead of waiting.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Sizes and times of the recorder, from the settings `recorder.*`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RecorderLimits {
+    /// Calls whose beginning may wait to be written.
+    pub(crate) queue: usize,
+    /// Calls written in one transaction at most.
+    pub(crate) max_batch: usize,
+    /// How long a finished call waits for the database before its caller is told that it ran.
+    pub(crate) deadline: Duration,
+}
+
+/// What became of the beginning of a call.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// Its record is written (or queued, for those that need not wait).
+    Recorded,
+    /// A record with this request id was there before; nothing was written.
+    Existing,
+}
+
+/// Why a record could not be written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// The database does not answer, and has not for a while.
+    #[error("the store of call records is not available")]
+    Unavailable,
+    /// The record did not become durable in time; it will be written when the database is back.
+    #[error("the end of the call is not durable yet")]
+    Late,
+    /// The database refuses this record, also without input and output.
+    #[error("the record of the call was refused: {0}")]
+    Refused(String),
+}
+
+impl RecordError {
+    /// The error a caller gets; `executed` says whether the handler had run.
+    pub(crate) fn into_call_error(self, request_id: &RequestId, executed: bool) -> CallError {
+        match self {
+            Self::Unavailable | Self::Late => {
+                CallError::new(ErrorCode::UNAVAILABLE, "the database is not available").with_details(
+                    json!({ "executed": executed, "requestId": request_id, "retryAfterMs": 2_000 }),
+                )
+            }
+            Self::Refused(_) => {
+                CallError::new(ErrorCode::RECORD_FAILED, "the record of this call could not be written")
+                    .with_details(json!({ "executed": executed, "requestId": request_id }))
+            }
+        }
+    }
+}
+
+/// Handle on the recorder; the writing task ends when [`Recorder::close`] has drained it.
+pub(crate) struct Recorder {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Notify,
+    room: Arc<Semaphore>,
+    limits: RecorderLimits,
+    stalled_since: Mutex<Option<Instant>>,
+    closing: AtomicBool,
+    drained: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    live: HashMap<RequestId, Live>,
+    begin: VecDeque<RequestId>,
+    change: VecDeque<RequestId>,
+}
+
+/// A call whose record is not completely written.
+struct Live {
+    call: NewCall,
+    end: Option<CallEnd>,
+    written: Written,
+    queued: bool,
+    // Given back when the beginning is written: this is the back-pressure on new calls.
+    room: Option<OwnedSemaphorePermit>,
+    begun: Option<oneshot::Sender<Result<Begun, RecordError>>>,
+    ended: Option<oneshot::Sender<Result<(), RecordError>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Beginning,
+}
+
+impl Recorder {
+    /// Starts the writing task.
+    pub(crate) fn start(database: Database, limits: RecorderLimits) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            room: Arc::new(Semaphore::new(limits.queue)),
+            limits,
+            stalled_since: Mutex::new(None),
+            closing: AtomicBool::new(false),
+            drained: Notify::new(),
+        });
+        tokio::spawn(batch::run(Arc::clone(&shared), database));
+        Self { shared }
+    }
+
+    /// Records the beginning of a call and waits until it is durable.
+    ///
+    /// # Errors
+    /// [`RecordError::Unavailable`] when there is no room within `patience` or the database has been
+    /// away; the call has then not been recorded and must not run.
+    pub(crate) async fn begin(&self, call: NewCall, patience: Duration) -> Result<Begun, RecordError> {
+        let (sender, receiver) = oneshot::channel();
+        self.enqueue(call, patience, Some(sender)).await?;
+        receiver.await.map_err(|_closed| RecordError::Unavailable)?
+    }
+
+    /// Queues the beginning of a call without waiting for the write: for calls that change nothing.
+    ///
+    /// # Errors
+    /// As [`Recorder::begin`].
+    pub(crate) async fn begin_later(
+        &self,
+        call: NewCall,
+        patience: Duration,
+    ) -> Result<(), RecordError> {
+        self.enqueue(call, patience, None).await
+    }
+
+    async fn enqueue(
+        &self,
+        call: NewCall,
+        patience: Duration,
+        begun: Option<oneshot::Sender<Result<Begun, RecordError>>>,
+    ) -> Result<(), RecordError> {
+        if self.stalled() || self.shared.closing.load(Ordering::Acquire) {
+            return Err(RecordError::Unavailable);
+        }
+        let room = tokio::time::timeout(patience, Arc::clone(&self.shared.room).acquire_owned())
+            .await
+            .map_err(|_late| RecordError::Unavailable)?
+            .map_err(|_closed| RecordError::Unavailable)?;
+        let request_id = call.request_id.clone();
+        let mut state = self.shared.lock();
+        state.live.insert(
+            request_id.clone(),
+            Live {
+                call,
+                end: None,
+                written: Written::Nothing,
+                queued: true,
+                room: Some(room),
+                begun,
+                ended: None,
+            },
+        );
+        state.begin.push_back(request_id);
+        drop(state);
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Records the end of a call and waits until it is durable.
+    ///
+    /// # Errors
+    /// [`RecordError::Late`] after `recorder.deadline`: what is unwritten stays and is written when
+    /// the database is back. [`RecordError::Refused`] when the database refuses the record.
+    pub(crate) async fn end(&self, end: CallEnd) -> Result<(), RecordError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.shared.lock();
+            let request_id = end.request_id.clone();
+            // A call that is no longer live had its beginning refused; there is nothing to end.
+            let Some(live) = state.live.get_mut(&request_id) else {
+                return Err(RecordError::Refused("its beginning was not recorded".to_owned()));
+            };
+            live.end = Some(end);
+            live.ended = Some(sender);
+            if !live.queued {
+                live.queued = true;
+                state.change.push_back(request_id);
+            }
+        }
+        self.shared.wake.notify_one();
+        match tokio::time::timeout(self.shared.limits.deadline, receiver).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_closed)) => Err(RecordError::Unavailable),
+            Err(_late) => Err(RecordError::Late),
+        }
+    }
+
+    /// True while the database has not taken a batch for longer than a second.
+    pub(crate) fn stalled(&self) -> bool {
+        self.shared.stalled().is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
+
+    /// Share of the room for new calls that is taken, 0 to 1.
+    pub(crate) fn fill(&self) -> f64 {
+        let queue = self.shared.limits.queue;
+        let free = self.shared.room.available_permits().min(queue);
+        #[expect(clippy::cast_precision_loss, reason = "a share of some thousand places")]
+        let share = (queue - free) as f64 / queue.max(1) as f64;
+        share
+    }
+
+    /// Takes no new calls, writes what waits, and returns the ids that could not be written.
+    pub(crate) async fn close(&self, patience: Duration) -> Vec<RequestId> {
+        self.shared.closing.store(true, Ordering::Release);
+        let drained = self.shared.drained.notified();
+        self.shared.wake.notify_one();
+        // On a timeout the ids that are left say what was lost.
+        let _drained_in_time = tokio::time::timeout(patience, drained).await;
+        self.shared.lock().live.keys().cloned().collect()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stalled(&self) -> Option<Instant> {
+        *self.stalled_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_stalled(&self, stalled: bool) {
+        let mut since = self.stalled_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = if stalled { Some(since.unwrap_or_else(Instant::now)) } else { None };
+    }
+}
+
+/// True for errors after which the same batch may succeed a moment later.
+fn passing(error: &StorageError) -> bool {
+    matches!(error, StorageError::Busy | StorageError::Full | StorageError::Unavailable { .. })
+}
