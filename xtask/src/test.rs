@@ -44,7 +44,19 @@ pub(crate) enum TestError {
     Process(#[from] ProcessError),
 }
 
+/// The package with the binary `alkhub`.
+const BINARY_PACKAGE: &str = "alkhub";
+
 impl TestArguments {
+    /// Whether the chosen tests may start the binary: those of packages below it cannot.
+    fn needs_binary(&self) -> bool {
+        self.packages.is_empty()
+            || self
+                .packages
+                .iter()
+                .any(|package| package == BINARY_PACKAGE)
+    }
+
     /// All tests, as CI runs them.
     pub(crate) fn everything() -> Self {
         Self {
@@ -62,11 +74,20 @@ pub(crate) async fn run(
     workspace: &Workspace,
     arguments: &TestArguments,
 ) -> Result<ExitCode, TestError> {
-    // End-to-end tests start this binary; cargo would build it only for tests of its own package.
-    let mut build = workspace.cargo();
-    build.args(["build", "--package", "alkhub", "--bin", "alkhub"]);
-    build.args(arguments.locked.then_some("--locked"));
-    process::run(&mut build).await?;
+    let binary = arguments.needs_binary();
+    if binary {
+        // End-to-end tests start it; cargo would build it only for tests of its own package.
+        let mut build = workspace.cargo();
+        build.args([
+            "build",
+            "--package",
+            BINARY_PACKAGE,
+            "--bin",
+            BINARY_PACKAGE,
+        ]);
+        build.args(arguments.locked.then_some("--locked"));
+        process::run(&mut build).await?;
+    }
 
     let postgres = PrivatePostgres::start(&workspace.output()).await?;
     eprintln!(
@@ -92,7 +113,9 @@ pub(crate) async fn run(
         .args(&arguments.filters)
         .args(&arguments.harness);
     test.envs(postgres.environment());
-    test.env("ALKHUB_TEST_BIN", workspace.binary("debug"));
+    if binary {
+        test.env("ALKHUB_TEST_BIN", workspace.binary("debug"));
+    }
     if arguments.long {
         test.env("ALKHUB_TEST_LONG", "1");
     }

@@ -192,20 +192,20 @@ fn data(directory: &Path) -> PathBuf {
     directory.join("data")
 }
 
-/// A new directory of the user's, whose path is short enough for the socket in it (107 bytes).
+/// A new directory of the user's: where the user may enter it, and with a path short enough for the
+/// socket in it (107 bytes).
 fn directory(user: &ServerUser) -> Result<TempDir, PostgresError> {
-    let builder = |parent: &Path| {
-        tempfile::Builder::new()
-            .prefix("alkhub-pg-")
-            .tempdir_in(parent)
-    };
     let usual = std::env::temp_dir();
-    let parent = if usual.as_os_str().len() <= 60 {
+    let suits = usual.as_os_str().len() <= 60 && user.may_enter(&usual);
+    let parent = if suits {
         usual.as_path()
     } else {
         Path::new("/tmp")
     };
-    let directory = builder(parent).map_err(prepare(parent))?;
+    let directory = tempfile::Builder::new()
+        .prefix("alkhub-pg-")
+        .tempdir_in(parent)
+        .map_err(prepare(parent))?;
     user.give(directory.path())
         .map_err(prepare(directory.path()))?;
     Ok(directory)

@@ -1,8 +1,8 @@
 //! The user a server runs as: PostgreSQL refuses to run as root.
 
-use std::io;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
+use std::{fs, io};
 
 use tokio::process::Command;
 
@@ -79,6 +79,17 @@ impl ServerUser {
         match self {
             Self::Caller => Ok(()),
             Self::Other { uid, gid, .. } => chown(path, Some(*uid), Some(*gid)),
+        }
+    }
+
+    /// Whether the user may enter the directory: somebody else may when everybody may.
+    pub(crate) fn may_enter(&self, directory: &Path) -> bool {
+        let open = |path: &Path| {
+            fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o001 != 0)
+        };
+        match self {
+            Self::Caller => true,
+            Self::Other { .. } => directory.ancestors().all(open),
         }
     }
 
