@@ -1,0 +1,113 @@
+//! How answers about tasks look.
+
+use serde_json::Value;
+
+use crate::view::{Column, View, column, paragraph, status, time};
+
+const COLUMNS: &[Column] = &[
+    column("SLUG", "/slug"),
+    status("STATUS", "/status"),
+    column("PRIORITY", "/priority"),
+    column("ASSIGNEE", "/assignee"),
+    time("DUE", "/dueAt"),
+    column("NAME", "/name"),
+];
+
+pub(super) const LIST: View = View::Rows {
+    at: "/items",
+    columns: COLUMNS,
+    empty: "no tasks",
+};
+
+pub(super) const READY: View = View::Rows {
+    at: "",
+    columns: &[
+        column("SLUG", "/task/slug"),
+        column("PRIORITY", "/task/priority"),
+        time("DUE", "/task/dueAt"),
+        column("NAME", "/task/name"),
+        column("WHY", "/reason"),
+    ],
+    empty: "no task is ready",
+};
+
+pub(super) const BLOCKED: View = View::Sentence(blocked);
+
+pub(super) const RECORD: View = View::Record {
+    at: "",
+    fields: &[
+        column("Name", "/name"),
+        column("Slug", "/slug"),
+        column("Id", "/id"),
+        column("Project", "/projectId"),
+        status("Status", "/status"),
+        column("Priority", "/priority"),
+        column("Scope", "/scope"),
+        column("Risk", "/risk"),
+        column("Impact", "/impact"),
+        column("Level", "/level"),
+        column("Tags", "/tags"),
+        column("Assignee", "/assignee"),
+        time("Due", "/dueAt"),
+        column("Path", "/path"),
+        column("Depends on", "/dependencies"),
+        column("Needed by", "/dependents"),
+        time("Started", "/startedAt"),
+        time("Completed", "/completedAt"),
+        column("Metadata", "/metadata"),
+        time("Created", "/createdAt"),
+        time("Updated", "/updatedAt"),
+        paragraph("Text", "/body"),
+    ],
+};
+
+pub(super) const SHORT: View = View::Record {
+    at: "",
+    fields: SHORT_FIELDS,
+};
+
+pub(super) const MOVED: View = View::Record {
+    at: "/task",
+    fields: SHORT_FIELDS,
+};
+
+const SHORT_FIELDS: &[Column] = &[
+    column("Name", "/name"),
+    column("Slug", "/slug"),
+    status("Status", "/status"),
+    column("Assignee", "/assignee"),
+    time("Started", "/startedAt"),
+    time("Completed", "/completedAt"),
+    time("Updated", "/updatedAt"),
+];
+
+pub(super) const DELETED: View = View::Sentence(|data| {
+    let edges = data
+        .get("edgesRemoved")
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    match edges {
+        0 => "deleted".to_owned(),
+        1 => "deleted, with 1 dependency".to_owned(),
+        more => format!("deleted, with {more} dependencies"),
+    }
+});
+
+pub(super) const DEPENDS: View = View::Sentence(|_| "added".to_owned());
+
+pub(super) const REMOVED: View = View::Sentence(|_| "removed".to_owned());
+
+pub(super) const DEPENDENCIES: View = View::Rows {
+    at: "/items",
+    columns: &[
+        column("TASK", "/task/slug"),
+        column("DEPENDS ON", "/dependsOn/slug"),
+        status("STATUS", "/dependsOn/status"),
+        column("RETENTION", "/qualityRetention"),
+    ],
+    empty: "no dependencies",
+};
+
+fn blocked(data: &Value) -> String {
+    data.to_string()
+}
