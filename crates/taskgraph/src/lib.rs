@@ -18,14 +18,27 @@
 //! # Ok::<(), alkhub_taskgraph::InvalidInput>(())
 //! ```
 
+mod analysis;
+mod analyze;
 pub mod cycles;
 #[cfg(feature = "directory")]
 pub mod directory;
 mod error;
 pub mod frontmatter;
+mod graph;
 mod labels;
 mod task;
 
+pub use analysis::{
+    Bottleneck, Decomposition, EvConfig, PropagationMode, ResolvedTask, RiskDistribution, RiskPath,
+    Schedule, TaskCost, TaskEv, ValidationIssue, WorkflowCost, WorkflowCostOptions,
+    calculate_task_ev, resolve_defaults, should_decompose_task,
+};
+pub use analyze::analyze;
 pub use error::{InvalidInput, InvalidReason, TaskgraphError};
+pub use graph::{
+    DEFAULT_QUALITY_RETENTION, EdgeAttributes, TaskAttributes, TaskGraph, TaskUpdate,
+    graph_from_json_str,
+};
 pub use labels::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus};
 pub use task::{DependencyEdge, Field, TaskInput};
