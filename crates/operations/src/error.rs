@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::events::AbortBy;
 use crate::issue::{Issue, MOST_ISSUES};
 use crate::names::OperationId;
 
@@ -23,7 +24,7 @@ use crate::names::OperationId;
 pub const UNKNOWN_MESSAGE: &str = "an unexpected error occurred; the error id finds it in the log";
 
 /// Why a call did not succeed, as every surface tells it: `{ code, message, details? }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct CallError {
     /// What went wrong, for programs.
@@ -39,7 +40,7 @@ pub struct CallError {
 }
 
 /// In-process notes on an error.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 struct Hints {
     /// Status of the declaration that was matched.
     http_status: Option<u16>,
@@ -160,9 +161,9 @@ impl CallError {
         Self::new(ErrorCode::TIMEOUT, format!("Request {request} timed out"))
     }
 
-    /// `ABORTED` of a request, with who did it (`caller`, `parent`, `deadline`, `hub`, `provider`).
+    /// `ABORTED` of a request, with who did it in `details.by`.
     #[must_use]
-    pub fn aborted(request: impl std::fmt::Display, by: &str) -> Self {
+    pub fn aborted(request: impl std::fmt::Display, by: AbortBy) -> Self {
         Self::new(ErrorCode::ABORTED, format!("Request {request} was aborted"))
             .with_details(json!({ "by": by }))
     }
@@ -248,5 +249,12 @@ impl CallError {
 
     fn with_rule(code: ErrorCode, rule: &str, message: impl Into<String>) -> Self {
         Self::new(code, message).with_details(json!({ "rule": rule }))
+    }
+}
+
+/// Equal when they say the same on the wire.
+impl PartialEq for CallError {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.code, &self.message, &self.details) == (&other.code, &other.message, &other.details)
     }
 }

@@ -6,6 +6,7 @@ pub mod canonical;
 pub mod context;
 pub mod envelope;
 pub mod error;
+pub mod events;
 pub mod handler;
 pub mod issue;
 pub mod names;
@@ -26,6 +27,7 @@ pub use context::{
 };
 pub use envelope::{Block, Envelope, Meta, Source};
 pub use error::{CallError, ErrorCode, Provider, ProviderKind};
+pub use events::{AbortBy, CallEvent, Frame};
 pub use handler::{AnyHandler, Handler, Operation, Reply, StreamHandler};
 pub use issue::Issue;
 pub use names::{NameError, Namespace, OperationId, OperationName};

@@ -9,7 +9,7 @@ pub const REDACTED: &str = "[redacted]";
 
 /// Names of members whose value is never recorded; case, `-` and `_` do not count. Whole names only:
 /// `tokenCount` survives.
-const SECRET_NAMES: [&str; 15] = [
+const SECRET_NAMES: [&str; 14] = [
     "password",
     "passwd",
     "secret",
@@ -24,7 +24,6 @@ const SECRET_NAMES: [&str; 15] = [
     "refreshtoken",
     "credential",
     "credentials",
-    "passphrase",
 ];
 
 /// Beginnings of API keys, and how many characters follow at least.

@@ -3,9 +3,8 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
@@ -16,10 +15,8 @@ use super::Entry;
 use crate::context::{Context, EnvelopeStream};
 use crate::envelope::Envelope;
 use crate::error::{CallError, ErrorCode, map_handler_error};
+use crate::events::AbortBy;
 use crate::handler::{AnyHandler, Reply};
-
-/// How long a handler that was told to stop may go on.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// A handler's outcome, or what it panicked with.
 type Outcome<T> = Result<T, Box<dyn Any + Send>>;
@@ -27,9 +24,9 @@ type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 impl Entry {
     /// Stage run, for a query or mutation: the handler's data in an envelope.
     ///
-    /// When the deadline passes or the call is aborted the caller has its answer at once; the
-    /// handler's token fires and the handler may tidy up for 5 s more. Dropping the future stops the
-    /// handler at once.
+    /// When the deadline passes, the call is aborted, or this future is dropped, the handler's token
+    /// fires and the handler is dropped where it waits, so an open transaction is rolled back. A
+    /// handler that ends by itself leaves what it started alone.
     ///
     /// # Errors
     /// `OPERATION_NOT_FOUND` without a handler, `TIMEOUT`, `ABORTED`, `UNKNOWN_ERROR` after a panic,
@@ -38,29 +35,28 @@ impl Entry {
         let Some(AnyHandler::Call(handler)) = self.handler() else {
             return Err(self.no_handler());
         };
-        self.may_start(ctx)?;
-        let (inner, guard) = stoppable(ctx);
+        may_start(ctx)?;
         let handler = Arc::clone(handler);
         let span = self.span(ctx);
+        let token = ctx.cancellation().child_token();
+        let inner = ctx.clone().with_cancellation(token.clone());
         // The call to the handler is inside, so that a panic before its first await is caught too.
         let running = async move { handler.call(input, inner).await };
         let mut running = AssertUnwindSafe(running)
             .catch_unwind()
             .instrument(span)
             .boxed();
+        // Made after the handler's future, so that on the way out it goes first: the token fires,
+        // then the handler is dropped.
+        let guard = token.drop_guard();
 
         let outcome = tokio::select! {
             biased;
             outcome = &mut running => outcome,
-            () = ctx.cancellation().cancelled() => {
-                stop(running, guard);
-                return Err(aborted(ctx));
-            }
-            () = overdue(ctx) => {
-                stop(running, guard);
-                return Err(CallError::timeout(ctx.request_id()));
-            }
+            () = ctx.cancellation().cancelled() => return Err(aborted(ctx)),
+            () = overdue(ctx) => return Err(CallError::timeout(ctx.request_id())),
         };
+        guard.disarm();
         match outcome {
             Ok(Ok(reply)) => Ok(self.envelope(reply)),
             Ok(Err(error)) => Err(self.mapped(error, ctx)),
@@ -81,15 +77,17 @@ impl Entry {
         let Some(AnyHandler::Stream(handler)) = self.handler() else {
             return Err(self.no_handler());
         };
-        self.may_start(ctx)?;
-        let (inner, guard) = stoppable(ctx);
+        may_start(ctx)?;
+        let token = ctx.cancellation().child_token();
+        let inner = ctx.clone().with_cancellation(token.clone());
+        let guard = token.drop_guard();
         let items = std::panic::catch_unwind(AssertUnwindSafe(|| handler.subscribe(input, inner)))
             .map_err(|panic| self.panicked(panic.as_ref()))?;
         let running = Running {
             entry: Arc::clone(self),
             ctx: ctx.clone(),
             items,
-            _guard: guard,
+            guard: Some(guard),
         };
         Ok(stream::unfold(Some(running), |running| async {
             let mut running = running?;
@@ -107,16 +105,6 @@ impl Entry {
         let message = format!("No handler registered for operation: {id}");
         CallError::new(ErrorCode::OPERATION_NOT_FOUND, message)
             .with_details(json!({ "operationId": id }))
-    }
-
-    fn may_start(&self, ctx: &Context) -> Result<(), CallError> {
-        if ctx.is_cancelled() {
-            Err(aborted(ctx))
-        } else if ctx.is_overdue() {
-            Err(CallError::timeout(ctx.request_id()))
-        } else {
-            Ok(())
-        }
     }
 
     fn span(&self, ctx: &Context) -> tracing::Span {
@@ -163,9 +151,10 @@ impl Entry {
 struct Running {
     entry: Arc<Entry>,
     ctx: Context,
+    /// Fires the handler's token when the stream goes before its end. Stands before the items, so
+    /// that the token fires before they are dropped.
+    guard: Option<DropGuard>,
     items: BoxStream<'static, Result<Reply, CallError>>,
-    /// Fires the handler's token when the stream goes.
-    _guard: DropGuard,
 }
 
 impl Running {
@@ -183,27 +172,38 @@ impl Running {
             () = idle(&self.ctx) => return Some(Err(idle_timeout(&self.ctx))),
         };
         match item {
-            Ok(None) => None,
             Ok(Some(Ok(reply))) => Some(self.entry.validate_output(self.entry.envelope(reply))),
-            Ok(Some(Err(error))) => Some(Err(self.entry.mapped(error, &self.ctx))),
-            Err(panic) => Some(Err(self.entry.panicked(panic.as_ref()))),
+            Ok(None) => {
+                self.ended_by_itself();
+                None
+            }
+            Ok(Some(Err(error))) => {
+                self.ended_by_itself();
+                Some(Err(self.entry.mapped(error, &self.ctx)))
+            }
+            Err(panic) => {
+                self.ended_by_itself();
+                Some(Err(self.entry.panicked(panic.as_ref())))
+            }
+        }
+    }
+
+    /// What the handler started is left alone when it ends or fails by itself.
+    fn ended_by_itself(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.disarm();
         }
     }
 }
 
-/// The handler's context, with a token of its own that fires at the latest when the guard goes.
-fn stoppable(ctx: &Context) -> (Context, DropGuard) {
-    let token = ctx.cancellation().child_token();
-    (
-        ctx.clone().with_cancellation(token.clone()),
-        token.drop_guard(),
-    )
-}
-
-/// Tells the handler to stop and lets it tidy up for a while, without anybody waiting for it.
-fn stop<T: Send + 'static>(running: BoxFuture<'static, T>, guard: DropGuard) {
-    drop(guard);
-    tokio::spawn(tokio::time::timeout(STOP_GRACE, running));
+fn may_start(ctx: &Context) -> Result<(), CallError> {
+    if ctx.is_cancelled() {
+        Err(aborted(ctx))
+    } else if ctx.is_overdue() {
+        Err(CallError::timeout(ctx.request_id()))
+    } else {
+        Ok(())
+    }
 }
 
 async fn overdue(ctx: &Context) {
@@ -222,9 +222,9 @@ async fn idle(ctx: &Context) {
 
 fn aborted(ctx: &Context) -> CallError {
     let by = if ctx.parent_request_id().is_some() {
-        "parent"
+        AbortBy::Parent
     } else {
-        "caller"
+        AbortBy::Caller
     };
     CallError::aborted(ctx.request_id(), by)
 }
