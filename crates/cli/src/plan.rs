@@ -84,6 +84,11 @@ impl Plan {
         self
     }
 
+    /// Sets one field of the input when an option was given.
+    pub(crate) fn when(self, given: bool, field: &str, value: Value) -> Plan {
+        if given { self.with(field, value) } else { self }
+    }
+
     /// Sets these fields to null, which clears them in the row.
     pub(crate) fn unset(mut self, fields: &[String]) -> Plan {
         for field in fields {

@@ -15,8 +15,8 @@ use crate::view::{View, column};
 
 /// See, check and change settings
 ///
-/// `show`, `check`, `schema` and `init` work on the files and the environment of this machine;
-/// `get` and `set` ask a running hub.
+/// `get` and `set` ask a running hub; the others work on the files and the environment of this
+/// machine.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  alkhub config show --sources")]
 pub(crate) enum Config {
@@ -35,6 +35,11 @@ pub(crate) enum Config {
     /// For editors that complete and check TOML.
     #[command(after_help = "Example:\n  alkhub config schema > alkhub.schema.json")]
     Schema,
+    /// Print the page about all settings as Markdown
+    ///
+    /// What each setting does, its values and its default.
+    #[command(after_help = "Example:\n  alkhub config reference > configuration.md")]
+    Reference,
     /// Write a configuration file with every setting, commented out
     ///
     /// An existing file is not overwritten.
@@ -98,6 +103,7 @@ impl Config {
             Config::Show(show) => show.run(global, output),
             Config::Check => check(global, output),
             Config::Schema => output.document(&settings::schema()),
+            Config::Reference => output.text(&settings::reference()),
             Config::Init(init) => init.run(output),
             Config::Get(get) => {
                 let plan = Plan::new("config.get", &json!({"key": get.key}), &SETTINGS)?;

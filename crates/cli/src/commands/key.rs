@@ -213,14 +213,11 @@ impl Key {
             Key::Create(create) => return super::wait(create.run(global, output))?,
             Key::List(list) => Plan::new("key.list", list, &LIST)?,
             Key::Show(show) => Plan::new("key.get", show, &RECORD)?,
-            Key::Revoke(revoke) => {
-                let plan = Plan::new("key.revoke", revoke, &REVOKED)?;
-                if revoke.no_cascade {
-                    plan.with("cascade", json!(false))
-                } else {
-                    plan
-                }
-            }
+            Key::Revoke(revoke) => Plan::new("key.revoke", revoke, &REVOKED)?.when(
+                revoke.no_cascade,
+                "cascade",
+                json!(false),
+            ),
             Key::Check(check) => Plan::new("key.check", check, &CHECK)?,
         };
         super::call(plan, global, output)

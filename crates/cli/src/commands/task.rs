@@ -167,13 +167,18 @@ pub(crate) struct Ready {
     include_mapped: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub(crate) struct Blocked {
     /// Slug (with --project) or id of one task
+    #[serde(skip)]
     task: Option<String>,
     /// Name or id of the project
     #[arg(long, value_name = "PROJECT", required_unless_present = "task")]
+    #[serde(skip)]
     project: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
+    limit: Option<u16>,
 }
 
 #[derive(Debug, Args, Serialize)]
@@ -409,83 +414,70 @@ pub(crate) struct DependList {
 
 impl Task {
     pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<(), Failure> {
-        match self {
-            Task::Import(import) => super::wait(import.run(global, output))?,
-            Task::Export(export) => super::wait(export.run(global, output))?,
-            other => super::call(other.plan()?, global, output),
-        }
-    }
-
-    fn plan(&self) -> Result<Plan, Failure> {
-        match self {
-            // These two read and write files as well.
-            Task::Import(_) | Task::Export(_) => {
-                Err(Failure::Usage("not a single call".to_owned()))
-            }
-            Task::Ready(ready) => {
-                let plan = Plan::new("task.ready", ready, &view::READY)?
-                    .project(&ready.project, "projectId");
-                Ok(if ready.include_mapped {
-                    plan.with("excludeMapped", json!(false))
-                } else {
-                    plan
-                })
-            }
+        let plan = match self {
+            Task::Import(import) => return super::wait(import.run(global, output))?,
+            Task::Export(export) => return super::wait(export.run(global, output))?,
+            Task::Ready(ready) => Plan::new("task.ready", ready, &view::READY)?
+                .when(ready.include_mapped, "excludeMapped", json!(false))
+                .project(&ready.project, "projectId"),
             Task::Blocked(blocked) => {
-                let plan = Plan::new("task.blocked", &json!({}), &view::BLOCKED)?;
+                let plan = Plan::new("task.blocked", blocked, &view::BLOCKED)?;
                 let project = blocked.project.as_deref();
-                Ok(match &blocked.task {
+                match &blocked.task {
                     Some(task) => plan.task(task, project, "id"),
                     None => plan.maybe_project(project, "projectId"),
-                })
+                }
             }
-            Task::List(list) => Ok(Plan::new("task.list", list, &view::LIST)?
-                .maybe_project(list.project.as_deref(), "projectId")),
+            Task::List(list) => Plan::new("task.list", list, &view::LIST)?
+                .maybe_project(list.project.as_deref(), "projectId"),
             Task::Show(one) => {
                 let include = json!({"include": ["dependencies", "dependents", "body"]});
-                Ok(Plan::new("task.get", &include, &view::RECORD)?.one(one))
+                Plan::new("task.get", &include, &view::RECORD)?.one(one)
             }
-            Task::Create(create) => Ok(Plan::new("task.create", create, &view::RECORD)?
-                .project(&create.project, "projectId")),
-            Task::Update(update) => Ok(Plan::new("task.update", update, &view::RECORD)?
+            Task::Create(create) => Plan::new("task.create", create, &view::RECORD)?
+                .project(&create.project, "projectId"),
+            Task::Update(update) => Plan::new("task.update", update, &view::RECORD)?
                 .unset(&update.unset)
-                .one(&update.one)),
-            Task::Status(status) => Ok(Plan::new("task.updateStatus", status, &view::MOVED)?.task(
-                &status.task,
-                status.project.as_deref(),
-                "id",
-            )),
-            Task::Note(note) => Ok(Plan::new("task.addNote", note, &view::SHORT)?.task(
-                &note.task,
-                note.project.as_deref(),
-                "id",
-            )),
-            Task::Assign(assign) => Ok(Plan::new("task.assign", &json!({}), &view::SHORT)?
-                .with("assignee", json!(assign.who))
-                .task(&assign.task, assign.project.as_deref(), "id")),
+                .one(&update.one),
+            Task::Status(status) => {
+                let Status { task, project, .. } = status;
+                Plan::new("task.updateStatus", status, &view::MOVED)?.task(
+                    task,
+                    project.as_deref(),
+                    "id",
+                )
+            }
+            Task::Note(note) => {
+                let Note { task, project, .. } = note;
+                Plan::new("task.addNote", note, &view::SHORT)?.task(task, project.as_deref(), "id")
+            }
+            Task::Assign(assign) => {
+                let Assign {
+                    task, project, who, ..
+                } = assign;
+                Plan::new("task.assign", &json!({}), &view::SHORT)?
+                    .with("assignee", json!(who))
+                    .task(task, project.as_deref(), "id")
+            }
             Task::Delete(delete) => {
-                Ok(Plan::new("task.delete", delete, &view::DELETED)?.one(&delete.one))
+                Plan::new("task.delete", delete, &view::DELETED)?.one(&delete.one)
             }
             Task::Depend(Depend::Add(add)) => {
-                Ok(Plan::new("task.dependency.add", add, &view::DEPENDS)?.pair(&add.pair))
+                Plan::new("task.dependency.add", add, &view::ADDED)?.pair(&add.pair)
             }
             Task::Depend(Depend::Remove(remove)) => {
-                Ok(
-                    Plan::new("task.dependency.remove", &json!({}), &view::REMOVED)?
-                        .pair(&remove.pair),
-                )
+                Plan::new("task.dependency.remove", &json!({}), &view::REMOVED)?.pair(&remove.pair)
             }
             Task::Depend(Depend::List(list)) => {
                 let One { task, project } = &list.one;
-                Ok(
-                    Plan::new("task.dependency.list", list, &view::DEPENDENCIES)?.task(
-                        task,
-                        project.as_deref(),
-                        "taskId",
-                    ),
+                Plan::new("task.dependency.list", list, &view::DEPENDENCIES)?.task(
+                    task,
+                    project.as_deref(),
+                    "taskId",
                 )
             }
-        }
+        };
+        super::call(plan, global, output)
     }
 }
 

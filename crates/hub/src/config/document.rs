@@ -71,12 +71,9 @@ pub fn template() -> String {
     text
 }
 
-/// The page `docs/configuration.md`: one table row a setting.
+/// The page `docs/configuration.md`, whole: what holds for all settings, then one row a setting.
 pub fn reference() -> String {
-    let mut text = String::from(
-        "| key | type | default | environment | change | meaning |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
-    );
+    let mut text = String::from(PAGE_HEAD);
     for setting in SETTINGS {
         let default = match setting.default {
             Some("") => "none".to_owned(),
@@ -99,6 +96,58 @@ pub fn reference() -> String {
     }
     text
 }
+
+const PAGE_HEAD: &str = "\
+# Configuration
+
+Nothing has to be configured. This page is made from the table of settings in
+`crates/hub/src/config/settings.rs` by `alkhub config reference`.
+
+## Where settings come from
+
+In this order; the first that says something wins:
+
+1. the command line: `alkhub serve --listen ADDRESS`, or any setting with `--set KEY=VALUE`;
+2. the environment: `ALKHUB_`, then the name of the setting in upper case with `_` for each dot and
+   before each capital, for the settings that have a variable in the table below. An unknown
+   `ALKHUB_` variable is a warning;
+3. live settings: `alkhub config set KEY VALUE` on a running hub, kept in its database, for the
+   settings that say *live* below;
+4. the configuration file: TOML, the first of `--config FILE`, the file `ALKHUB_CONFIG` names,
+   `./alkhub.toml`, `alkhub/alkhub.toml` in the user's configuration directory, and
+   `/etc/alkhub/alkhub.toml`;
+5. the default.
+
+`alkhub config show --sources` shows what is in force and where from, `alkhub config check` names
+every mistake at once with file, line and column, `alkhub config init` writes a file with every
+setting commented out, and `alkhub config schema` prints a JSON Schema for editors. A faulty
+configuration ends the start with exit code 2; nothing is guessed.
+
+Durations are a number of milliseconds or a text (`\"15s\"`, `\"24h\"`), sizes a number of bytes or a
+text (`\"16MiB\"`). In flags and variables a list is separated by commas.
+
+```toml
+[server]
+listen = [\"127.0.0.1:4848\"]
+bodyLimit = \"8MiB\"
+
+[limits]
+rate = 500
+```
+
+## Secrets
+
+No secret stands in the file or in the environment, where other programs can read it. A database
+URL with a password goes into a file of mode 0600 that `database.urlFile` names; a wider mode is
+refused, except on a read-only mount. The command line takes its key from `--key-file`, from the
+file that `ALKHUB_KEY_FILE` names, or from `local-key` in the data directory, never from a
+variable.
+
+## Settings
+
+| key | type | default | environment | change | meaning |
+| --- | --- | --- | --- | --- | --- |
+";
 
 fn setting_schema(setting: &Setting) -> Value {
     let mut schema = match setting.kind {

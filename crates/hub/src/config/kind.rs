@@ -404,6 +404,8 @@ fn duration_text(millis: u64) -> String {
     }
     humantime::format_duration(Duration::from_millis(millis))
         .to_string()
+        .replace("days", "d")
+        .replace("day", "d")
         .replace(' ', "")
 }
 

@@ -348,3 +348,13 @@ fn template_is_a_good_file_with_and_without_its_comments() {
     let config = config_of(with_file(&opened));
     assert_eq!(*config, *config_of(with_file("")));
 }
+
+#[test]
+fn the_page_of_settings_in_the_repository_is_this_one() {
+    let page = include_str!("../../../../docs/configuration.md");
+    assert_eq!(
+        page,
+        reference(),
+        "run `alkhub config reference > docs/configuration.md`"
+    );
+}

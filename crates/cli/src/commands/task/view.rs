@@ -93,7 +93,7 @@ pub(super) const DELETED: View = View::Sentence(|data| {
     }
 });
 
-pub(super) const DEPENDS: View = View::Sentence(|_| "added".to_owned());
+pub(super) const ADDED: View = View::Sentence(|_| "added".to_owned());
 
 pub(super) const REMOVED: View = View::Sentence(|_| "removed".to_owned());
 
