@@ -5,13 +5,20 @@
 //! The [`report`] goes to `docs/performance/NAME.json`; `docs/performance.md` is made from all of
 //! them. One file a bench beside this one; [`all`] lists them.
 
+mod calls;
 mod figures;
 mod hub;
+mod import;
+mod import_memory;
 mod lab;
+mod list_sessions;
 mod machine;
 mod peers;
+mod ready;
 mod report;
+mod sqlite;
 mod start;
+mod task_page;
 
 use std::io;
 use std::path::PathBuf;
@@ -131,7 +138,14 @@ trait Bench {
 
 /// All benches, in the order of the table.
 fn all() -> Vec<Box<dyn Bench>> {
-    vec![Box::new(start::Start)]
+    vec![
+        Box::new(start::Start),
+        Box::new(task_page::TaskPage),
+        Box::new(import::Import),
+        Box::new(import_memory::ImportMemory),
+        Box::new(ready::Ready),
+        Box::new(list_sessions::ListSessions),
+    ]
 }
 
 /// Runs the named benches. The exit code is a failure when a bar is missed.

@@ -14,6 +14,17 @@ pub(super) struct Round {
     pub(super) samples: Vec<f64>,
 }
 
+impl Round {
+    /// A turn whose figure is the median of its single measurements.
+    pub(super) fn median(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        Self {
+            figure: percentile(&samples, 0.5),
+            samples,
+        }
+    }
+}
+
 /// Something that can be measured repeatedly.
 #[async_trait]
 pub(super) trait Contestant: Send {

@@ -1,5 +1,6 @@
 //! The machine that figures come from, and the memory of a process group.
 
+use std::path::{Path, PathBuf};
 use std::{fs, thread};
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,19 @@ pub(super) fn group_memory(leader: u32) -> Option<f64> {
     found.then_some(kib as f64 / 1024.0)
 }
 
+/// The most resident memory in MiB that the process ever had; `None` when the system does not tell.
+pub(super) fn largest_memory(process: u32) -> Option<f64> {
+    status_field(&PathBuf::from(format!("/proc/{process}")), "VmHWM:")
+        .map(|kib| kib as f64 / 1024.0)
+}
+
+/// A number of KiB from a process's status.
+fn status_field(process: &Path, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(process.join("status")).ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::process::Command;
@@ -80,6 +94,7 @@ mod tests {
         let group = Group::spawn(Command::new("sleep").arg("600")).unwrap();
         let memory = group_memory(group.id().unwrap()).unwrap();
         assert!(memory > 0.1 && memory < 100.0, "{memory} MiB");
+        assert!(largest_memory(group.id().unwrap()).unwrap() >= memory);
         assert_eq!(group_memory(u32::MAX), None);
     }
 }

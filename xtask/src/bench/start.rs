@@ -4,15 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use serde_json::json;
 use tokio::process::Command;
 
 use super::figures::{Bar, Contestant, Kind, Measure, Round, interleave};
 use super::hub::{self, HubServer};
 use super::lab::Lab;
 use super::peers::NpmPeer;
-use super::{About, Bench, BenchError, machine};
-use crate::demo_data;
+use super::{About, Bench, BenchError, calls, machine};
 use crate::process::Group;
 
 /// Tasks in the hub before it is measured: nobody starts an empty one twice.
@@ -80,19 +78,7 @@ impl Bench for Start {
 async fn ours(lab: &Lab, settle: Duration) -> Result<Server, BenchError> {
     let directory = lab.directory("alkhub")?;
     let server = HubServer::start(lab, &directory).await?;
-    let project = server
-        .call("project.create", &json!({ "name": "Bench" }))
-        .await?;
-    let files: Vec<_> = demo_data::generate(TASKS, 1)
-        .into_iter()
-        .map(|file| json!({ "path": file.path, "text": file.text }))
-        .collect();
-    server
-        .call(
-            "task.import",
-            &json!({ "projectId": project["id"], "files": files }),
-        )
-        .await?;
+    calls::project_with_tasks(&server, "bench", TASKS).await?;
     drop(server);
     Ok(Server {
         kind: Rival::Ours,
