@@ -316,6 +316,8 @@ fn pick<T: Copy>(random: &mut Rng, values: &[T]) -> T {
 mod tests {
     use std::collections::HashSet;
 
+    use alkhub_taskgraph::frontmatter;
+
     use super::*;
 
     #[test]
@@ -325,26 +327,21 @@ mod tests {
     }
 
     #[test]
-    fn tasks_depend_only_on_earlier_ones() {
+    fn tasks_are_what_the_parser_reads_and_depend_only_on_earlier_ones() {
         let mut earlier = HashSet::new();
-        let mut edges = 0;
+        let (mut edges, mut assessed) = (0, 0);
         for file in generate(2_000, 3) {
-            let (_, rest) = file.text.split_once("depends_on:").unwrap();
-            for line in rest
-                .lines()
-                .skip(1)
-                .take_while(|line| line.starts_with("  - "))
-            {
-                assert!(
-                    earlier.contains(&line[4..]),
-                    "{} depends on {line}",
-                    file.id
-                );
+            let task = frontmatter::parse(&file.text).unwrap();
+            assert_eq!(task.id, file.id);
+            for other in &task.depends_on {
+                assert!(earlier.contains(other), "{} depends on {other}", file.id);
                 edges += 1;
             }
-            assert!(earlier.insert(file.id.clone()), "{} comes twice", file.id);
+            assessed += usize::from(file.text.contains("\nrisk: "));
+            assert!(earlier.insert(task.id), "{} comes twice", file.id);
         }
         assert!(edges > 2_000, "only {edges} dependencies");
+        assert!(assessed > 1_000, "only {assessed} tasks have a risk");
     }
 
     #[test]
