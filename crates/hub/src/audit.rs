@@ -5,9 +5,8 @@
 //! secrets, bodies, prompts or the input and output of calls.
 
 use alkhub_storage::identity as queries;
-use alkhub_storage::{
-    AccountId, ApiKeyId, ConnectionTrait, NewAuditEntry, OrganizationId, SessionId, StorageError,
-};
+use alkhub_storage::{ConnectionTrait, NewAuditEntry, StorageError};
+use alkhub_storage::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
 use serde_json::{Map, Value, json};
 
 use crate::auth::Origin;

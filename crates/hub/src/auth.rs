@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use alkhub_operations::{CallError, ErrorCode};
 use alkhub_storage::identity as queries;
-use alkhub_storage::{AccountStatus, ApiKeyId, Database, StorageError};
+use alkhub_storage::{Database, StorageError};
+use alkhub_storage::enums::AccountStatus;
+use alkhub_storage::ids::ApiKeyId;
 use chrono::{DateTime, Utc};
 use moka::Expiry;
 use moka::sync::Cache;

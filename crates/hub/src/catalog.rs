@@ -43,11 +43,11 @@ pub(crate) fn row_of(spec: &OperationSpec) -> NewOperation {
     }
 }
 
-fn kind_of(spec: &OperationSpec) -> alkhub_storage::OperationType {
+fn kind_of(spec: &OperationSpec) -> alkhub_storage::enums::OperationType {
     use alkhub_operations::OperationType::{Mutation, Query, Subscription};
     match spec.kind {
-        Query => alkhub_storage::OperationType::Query,
-        Mutation => alkhub_storage::OperationType::Mutation,
-        Subscription => alkhub_storage::OperationType::Subscription,
+        Query => alkhub_storage::enums::OperationType::Query,
+        Mutation => alkhub_storage::enums::OperationType::Mutation,
+        Subscription => alkhub_storage::enums::OperationType::Subscription,
     }
 }

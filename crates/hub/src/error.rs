@@ -1,9 +1,8 @@
 //! What goes wrong inside a handler, and the one place where it becomes an answer.
 
 use alkhub_operations::{CallError, ErrorCode, Issue};
-use alkhub_storage::StorageError;
+use alkhub_storage::{DbErr, StorageError};
 use serde_json::json;
-use uuid::Uuid;
 
 /// The text of every `NOT_FOUND`: a row that is not there and one that may not be seen get the same
 /// answer, byte for byte.
@@ -18,6 +17,9 @@ pub(crate) enum HubError {
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A transaction could not be begun, ended or used.
+    #[error(transparent)]
+    Database(#[from] DbErr),
     /// The system's random generator failed.
     #[error(transparent)]
     Randomness(#[from] crate::keys::NoRandomness),
@@ -26,7 +28,12 @@ pub(crate) enum HubError {
 impl HubError {
     /// True when the whole handler may simply run again: its transaction was rolled back.
     pub(crate) fn transient(&self) -> bool {
-        matches!(self, Self::Storage(StorageError::Busy))
+        match self {
+            Self::Storage(error) => error.is_retryable(),
+            // Only a commit fails as a bare error of the driver.
+            Self::Database(error) => StorageError::from(error.clone()).is_retryable(),
+            Self::Call(_) | Self::Randomness(_) => false,
+        }
     }
 }
 
@@ -35,6 +42,7 @@ impl From<HubError> for CallError {
         match error {
             HubError::Call(error) => error,
             HubError::Storage(error) => storage_error(error),
+            HubError::Database(error) => storage_error(error.into()),
             HubError::Randomness(error) => unforeseen(&error),
         }
     }
@@ -42,16 +50,7 @@ impl From<HubError> for CallError {
 
 /// An error nobody foresaw: logged with an id, answered without internals.
 pub(crate) fn unforeseen(error: &(dyn std::error::Error + 'static)) -> CallError {
-    let error_id = Uuid::new_v4().to_string();
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        chain.push_str(": ");
-        chain.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(error_id, error = chain, "unforeseen error {error_id}");
-    CallError::unknown(&error_id)
+    CallError::internal(error)
 }
 
 /// `UNAVAILABLE` with the advice to come back.
@@ -63,9 +62,8 @@ pub(crate) fn unavailable(message: &str, rule: &str) -> CallError {
 fn storage_error(error: StorageError) -> CallError {
     match error {
         StorageError::NotFound => CallError::not_found(NOT_FOUND),
-        StorageError::Stale { updated_at } => {
+        StorageError::Stale => {
             CallError::new(ErrorCode::STALE, "the row was changed since it was read")
-                .with_details(json!({ "updatedAt": updated_at }))
         }
         StorageError::Cursor => CallError::validation(
             vec![Issue::new("/cursor", "cursor", "is not a cursor of this list with these filters")],
@@ -73,7 +71,7 @@ fn storage_error(error: StorageError) -> CallError {
         ),
         StorageError::Busy => unavailable("too many writers at once", "busy"),
         StorageError::Full => unavailable("the disk is full", "disk_full"),
-        StorageError::Unavailable { .. } => unavailable("the database is not available", "database"),
+        StorageError::Unavailable(_) => unavailable("the database is not available", "database"),
         other => unforeseen(&other),
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::entity::accounts;
 use alkhub_storage::identity::{self as queries, AccountFilter, NewAccount};
-use alkhub_storage::time::to_wire;
-use alkhub_storage::{
-    AccessLevel, AccountId, AccountStatus, OrganizationId, StorageResultExt as _,
-};
+use alkhub_storage::time::format as to_wire;
+use alkhub_storage::StorageResultExt as _;
+use alkhub_storage::enums::{AccessLevel, AccountStatus};
+use alkhub_storage::ids::{AccountId, OrganizationId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

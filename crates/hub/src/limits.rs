@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alkhub_operations::{CallError, ErrorCode};
-use alkhub_storage::{AccountId, ApiKeyId};
+use alkhub_storage::ids::{AccountId, ApiKeyId};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;

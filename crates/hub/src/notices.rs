@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use alkhub_storage::{AccountId, Database};
+use alkhub_storage::Database;
+use alkhub_storage::ids::AccountId;
 use serde_json::json;
 use tokio::sync::mpsc;
 

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alkhub_operations::{
-    Caller, CallError, Context, Entry, Envelope, ErrorCode, OperationType, RecordPolicy, RequestId,
-    coerce_query, execute,
+    CallError, Caller, Context, Entry, Envelope, ErrorCode, OperationType, RecordPolicy, RequestId,
 };
+pub use alkhub_operations::Expected;
 use serde_json::{Value, json};
 
 use crate::Hub;
@@ -57,15 +57,6 @@ pub enum CallInput {
     Json(Value),
     /// Names and texts, coerced by the operation's schema.
     Query(Vec<(String, String)>),
-}
-
-/// The kinds of operation a request may address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// Queries and mutations.
-    Call,
-    /// Queries alone.
-    Query,
 }
 
 /// A successful call.
@@ -125,7 +116,7 @@ impl Hub {
             Err(error) => return Err(refused.because(error)),
         };
         let mut failure = Failure { request_id: admitted.request_id.clone(), ..refused };
-        let spec_entry = Arc::clone(&admitted.entry);
+        let entry = Arc::clone(&admitted.entry);
         let (outcome, replayed) = serve(state, admitted).await;
         match outcome {
             Ok(envelope) => Ok(Answer {
@@ -136,7 +127,8 @@ impl Hub {
             }),
             Err(error) => {
                 failure.replayed = replayed;
-                failure.declared_status = spec_entry.spec.declared_status(&error.code);
+                failure.declared_status =
+                    entry.spec().error(&error.code).and_then(|declared| declared.http_status);
                 Err(failure.because(error))
             }
         }
@@ -180,7 +172,7 @@ async fn admit(
     refused: &mut Failure,
 ) -> Result<Admitted, CallError> {
     let entry = state.registry.get(&request.operation);
-    let open = entry.as_ref().is_some_and(|entry| entry.open);
+    let open = entry.as_ref().is_some_and(|entry| entry.is_open());
     if state.draining() && !open {
         return Err(unavailable("the hub is shutting down", "shutting_down"));
     }
@@ -201,14 +193,15 @@ async fn admit(
             principal.as_ref().is_none_or(|principal| authorize::may_see(principal, entry))
         })
         .ok_or_else(|| CallError::operation_not_found(&request.operation))?;
-    check_kind(&entry, request.expected, refused)?;
+    entry.check_kind(request.expected).inspect_err(|_refused| {
+        refused.actual_kind = Some(entry.spec().kind);
+    })?;
     let input = match request.input {
         CallInput::Json(input) => input,
-        CallInput::Query(pairs) => coerce_query(&entry.spec.input_schema, &pairs),
+        CallInput::Query(pairs) => coerce_query(&entry.spec().input_schema, &pairs),
     };
     if let Some(principal) = &principal {
-        let identity = principal.identity();
-        authorize::authorize(principal, &identity, &entry, &input)
+        authorize::authorize(principal, &entry, &input)
             .inspect_err(|error| notice_denial(state, principal, &request.origin, &entry, error))?;
     }
     entry.validate_input(&input)?;
@@ -296,33 +289,13 @@ fn choose_id(
     }
 }
 
-fn check_kind(entry: &Entry, expected: Expected, refused: &mut Failure) -> Result<(), CallError> {
-    let actual = entry.spec.kind;
-    let fits = match expected {
-        Expected::Call => actual != OperationType::Subscription,
-        Expected::Query => actual == OperationType::Query,
-    };
-    if fits {
-        return Ok(());
-    }
-    refused.actual_kind = Some(actual);
-    let expected = match expected {
-        Expected::Call => "a query or mutation",
-        Expected::Query => "a query",
-    };
-    Err(CallError::validation_rule(
-        "kind",
-        &format!("{} is a {actual}, not {expected}", entry.spec.id()),
-    ))
-}
-
 fn time_allowed(
     state: &State,
     entry: &Entry,
     requested: Option<Duration>,
 ) -> Result<Duration, CallError> {
     let calls = &state.config().calls;
-    let own = entry.spec.ext.timeout_ms.map_or(calls.deadline, Duration::from_millis);
+    let own = entry.spec().ext.timeout.unwrap_or(calls.deadline);
     let allowed = requested.unwrap_or(own).min(calls.max_deadline);
     if allowed.is_zero() {
         return Err(CallError::new(ErrorCode::TIMEOUT, "the deadline of the call has passed"));
@@ -337,7 +310,7 @@ fn notice_denial(
     entry: &Entry,
     error: &CallError,
 ) {
-    let operation = entry.spec.id().to_string();
+    let operation = entry.id().to_string();
     state.notices.give(Notice {
         action: Action::AccessDenied,
         subject: format!("{} {operation}", principal.key.id),
@@ -359,12 +332,12 @@ fn actor_of(principal: &Principal, origin: &Origin, operation: Option<String>) -
 
 /// From the record on. Returns the outcome and whether it is that of an earlier call.
 async fn serve(state: &Arc<State>, admitted: Admitted) -> (Outcome, bool) {
-    if admitted.entry.spec.record_policy() == RecordPolicy::None {
+    if record_policy(&admitted.entry) == RecordPolicy::None {
         let outcome = spawn(state, run_unrecorded(Arc::clone(state), admitted)).await;
         return (outcome, false);
     }
-    let Some(operation) = state.operation_rows.get(&admitted.entry.spec.id().to_string()) else {
-        let id = admitted.entry.spec.id().to_string();
+    let Some(operation) = state.operation_rows.get(&admitted.entry.id().to_string()) else {
+        let id = admitted.entry.id().to_string();
         return (Err(CallError::operation_not_found(&id)), false);
     };
     let fingerprint = record::fingerprint(state, &admitted, operation);
@@ -449,21 +422,25 @@ async fn dispatch(state: &Arc<State>, admitted: &Admitted, started: Instant) -> 
         Some(principal) => Caller::Identity(principal.identity()),
         None => Caller::Anonymous,
     };
-    let operation = admitted.entry.spec.id().to_string();
+    let operation = admitted.entry.id().to_string();
     let context = Context::new(admitted.request_id.clone(), caller)
         .with_deadline(admitted.deadline)
-        .with_host(Arc::new(Host {
+        .with_host(Arc::new(Arc::new(Host {
             state: Arc::clone(state),
             principal: admitted.principal.clone(),
             origin: admitted.origin.clone(),
             operation: operation.clone(),
-        }));
-    let outcome = execute::run_handler(&admitted.entry, admitted.input.clone(), context).await;
+        })));
+    let outcome = match admitted.entry.run(admitted.input.clone(), &context).await {
+        Ok(envelope) => admitted.entry.validate_output(envelope),
+        Err(error) => Err(error),
+    };
     let duration = started.elapsed();
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     log(admitted, &operation, &outcome, duration_ms);
     outcome.map(|mut envelope| {
-        envelope.meta.set_request(&admitted.request_id, duration_ms);
+        envelope.meta.request_id = Some(admitted.request_id.clone());
+        envelope.meta.duration = Some(duration);
         envelope
     })
 }
@@ -483,6 +460,15 @@ fn log(admitted: &Admitted, operation: &str, outcome: &Outcome, duration_ms: u64
         }
         Ok(_) => tracing::debug!(%request_id, operation, account_id, duration_ms, "call answered"),
     }
+}
+
+/// How much of a call is kept: what its spec says, else little of a query and all of the rest.
+fn record_policy(entry: &Entry) -> RecordPolicy {
+    let default = match entry.spec().kind {
+        OperationType::Query => RecordPolicy::Metadata,
+        OperationType::Mutation | OperationType::Subscription => RecordPolicy::Full,
+    };
+    entry.spec().record_policy(default)
 }
 
 fn timed_out() -> CallError {

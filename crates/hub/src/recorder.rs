@@ -19,7 +19,7 @@ use alkhub_operations::{CallError, ErrorCode, RequestId};
 use alkhub_storage::calls::{CallEnd, NewCall};
 use alkhub_storage::{Database, StorageError};
 use serde_json::json;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Once the database has been away this long, new calls are refused at once instead of waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct RecorderLimits {
     /// Calls whose beginning may wait to be written.
     pub(crate) queue: usize,
+    /// Bytes of inputs that may wait to be written.
+    pub(crate) queue_bytes: usize,
     /// Calls written in one transaction at most.
     pub(crate) max_batch: usize,
     /// How long a finished call waits for the database before its caller is told that it ran.
@@ -84,6 +86,8 @@ struct Shared {
     state: Mutex<State>,
     wake: Notify,
     room: Arc<Semaphore>,
+    // Counted in KiB, because a semaphore counts in 32 bits.
+    bytes: Arc<Semaphore>,
     limits: RecorderLimits,
     stalled_since: Mutex<Option<Instant>>,
     closing: AtomicBool,
@@ -104,7 +108,7 @@ struct Live {
     written: Written,
     queued: bool,
     // Given back when the beginning is written: this is the back-pressure on new calls.
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<[OwnedSemaphorePermit; 2]>,
     begun: Option<oneshot::Sender<Result<Begun, RecordError>>>,
     ended: Option<oneshot::Sender<Result<(), RecordError>>>,
 }
@@ -122,6 +126,7 @@ impl Recorder {
             state: Mutex::default(),
             wake: Notify::new(),
             room: Arc::new(Semaphore::new(limits.queue)),
+            bytes: Arc::new(Semaphore::new(kib(limits.queue_bytes) as usize)),
             limits,
             stalled_since: Mutex::new(None),
             closing: AtomicBool::new(false),
@@ -163,7 +168,7 @@ impl Recorder {
         if self.stalled() || self.shared.closing.load(Ordering::Acquire) {
             return Err(RecordError::Unavailable);
         }
-        let room = tokio::time::timeout(patience, Arc::clone(&self.shared.room).acquire_owned())
+        let room = tokio::time::timeout(patience, self.shared.make_room(&call))
             .await
             .map_err(|_late| RecordError::Unavailable)?
             .map_err(|_closed| RecordError::Unavailable)?;
@@ -242,6 +247,16 @@ impl Recorder {
 }
 
 impl Shared {
+    /// Waits for a place in the queue and for the bytes of the input.
+    async fn make_room(&self, call: &NewCall) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        let size = call.input.as_ref().map_or(0, |input| input.to_string().len());
+        // A single input larger than the whole queue waits for an empty one.
+        let size = kib(size).min(kib(self.limits.queue_bytes));
+        let place = Arc::clone(&self.room).acquire_owned().await?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(size).await?;
+        Ok([place, bytes])
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -256,7 +271,12 @@ impl Shared {
     }
 }
 
+/// Whole KiB, rounded up, at least 1.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX).max(1)
+}
+
 /// True for errors after which the same batch may succeed a moment later.
 fn passing(error: &StorageError) -> bool {
-    matches!(error, StorageError::Busy | StorageError::Full | StorageError::Unavailable { .. })
+    matches!(error, StorageError::Busy | StorageError::Full | StorageError::Unavailable(_))
 }

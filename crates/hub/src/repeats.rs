@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alkhub_operations::{CallError, Envelope, RequestId};
-use alkhub_storage::{AccountId, OperationId};
+use alkhub_storage::ids::{AccountId, OperationId};
 use tokio::sync::watch;
 
 /// What makes two calls the same.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use alkhub_operations::{CallError, ErrorCode, Issue, pointer_join};
-use alkhub_storage::time::to_wire;
+use alkhub_storage::time::format as to_wire;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use alkhub_storage::AccessLevel;
+use alkhub_storage::enums::AccessLevel;
 
 /// One area of the hub with the verbs that exist in it.
 struct Area {

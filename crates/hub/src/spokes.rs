@@ -56,14 +56,14 @@ struct OperationSummary {
 
 impl From<&Entry> for OperationSummary {
     fn from(entry: &Entry) -> Self {
-        let spec = &entry.spec;
+        let spec = entry.spec();
         Self {
             name: spec.id().to_string(),
             title: spec.title.clone(),
             description: spec.description.clone(),
             kind: spec.kind.to_string(),
             version: spec.version.to_string(),
-            providers: u32::from(entry.handler.is_some()),
+            providers: u32::from(entry.handler().is_some()),
         }
     }
 }
@@ -111,13 +111,13 @@ async fn list(
     let after = input.cursor.as_deref().map(|cursor| read_cursor(cursor, &filter_hash)).transpose()?;
     let mut entries = callable(&call)?;
     entries.retain(|entry| {
-        let spec = &entry.spec;
+        let spec = entry.spec();
         input.namespace.as_ref().is_none_or(|wanted| spec.namespace.as_str() == wanted)
             && input.kind.is_none_or(|wanted| spec.kind == wanted)
             // Until spokes and services are here, the hub provides them all.
             && input.provider.is_none_or(|wanted| wanted == Provider::Hub)
             && input.tags.iter().flatten().all(|tag| spec.tags.contains(tag))
-            && (!input.live || entry.handler.is_some())
+            && (!input.live || entry.handler().is_some())
     });
     if order == Order::Desc {
         entries.reverse();
@@ -126,7 +126,7 @@ async fn list(
         let start = entries
             .iter()
             .position(|entry| {
-                let name = entry.spec.id().to_string();
+                let name = entry.id().to_string();
                 if order == Order::Asc { name > after } else { name < after }
             })
             .unwrap_or(entries.len());
@@ -209,7 +209,7 @@ async fn search(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, H
     let mut found: Vec<Found> = callable(&call)?
         .iter()
         .filter_map(|entry| {
-            let score = score(&entry.spec, &words);
+            let score = score(entry.spec(), &words);
             let summary = OperationSummary::from(&**entry);
             (score > 0.0).then_some(Found {
                 name: summary.name,
@@ -280,5 +280,5 @@ async fn schema(call: Call, input: Arc<OperationSchema>) -> Result<Vec<Value>, H
             .filter(|entry| authorize::may_call(principal, entry))
             .ok_or_else(|| CallError::operation_not_found(name))
     };
-    names.iter().map(|name| Ok(json!(entry_of(name)?.spec))).collect()
+    names.iter().map(|name| Ok(json!(entry_of(name)?.spec()))).collect()
 }

@@ -10,11 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use alkhub_operations::Registry;
-use alkhub_storage::{
-    Database, DatabaseOptions, MigrateError, OperationId, StorageError, SqliteSynchronous, meta,
-    spokes,
-};
+use alkhub_operations::{Mode, Registry};
+use alkhub_storage::{Database, DatabaseOptions, MigrateError, SqliteSynchronous, StorageError, meta, spokes};
+use alkhub_storage::ids::OperationId;
 use chrono::Utc;
 use secrecy::SecretString;
 use serde_json::json;
@@ -189,7 +187,7 @@ async fn connect(config: &config::Config) -> Result<Database, StartError> {
     loop {
         match Database::connect(&options).await {
             Ok(database) => return Ok(database),
-            Err(error @ StorageError::Unavailable { .. }) if Instant::now() + RETRY < until => {
+            Err(error @ StorageError::Unavailable(_)) if Instant::now() + RETRY < until => {
                 tracing::warn!(error = %error, "waiting for the database");
                 tokio::time::sleep(RETRY).await;
             }
@@ -237,8 +235,8 @@ async fn apply_stored_settings(database: &Database, live: &LiveConfig) -> Result
 /// Prefix of the live settings among the facts in `hub_meta`.
 pub(crate) const SETTING_PREFIX: &str = "setting:";
 
-fn register() -> Result<Arc<Registry>, alkhub_operations::CallError> {
-    let registry = Arc::new(Registry::new());
+fn register() -> Result<Arc<Registry>, alkhub_operations::RegistryError> {
+    let registry = Arc::new(Registry::new().with_mode(Mode::Narrowing));
     registry.register_all(catalog::operations())?;
     Ok(registry)
 }
@@ -249,7 +247,7 @@ async fn store_operations(
     registry: &Registry,
 ) -> Result<HashMap<String, OperationId>, StartError> {
     let specs: Vec<_> =
-        registry.list().iter().map(|entry| catalog::row_of(&entry.spec)).collect();
+        registry.list().iter().map(|entry| catalog::row_of(entry.spec())).collect();
     let stored = async {
         let transaction = database.begin().await?;
         let stored = spokes::upsert_operations(&transaction, specs).await?;
@@ -276,7 +274,7 @@ async fn next_instance(
     let key = format!("instance:{id}");
     let former = meta::get(database.reader(), &key).await.map_err(StartError::Database)?;
     let start = former.as_ref().and_then(|row| row["start"].as_u64()).unwrap_or(0) + 1;
-    let now = alkhub_storage::time::to_wire(alkhub_storage::time::now());
+    let now = alkhub_storage::time::format(alkhub_storage::time::now());
     let row = json!({
         "start": start, "name": config.hub.instance_name, "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"), "startedAt": now,

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alkhub_operations::{CallError, Context, Registry};
-use alkhub_storage::{AccountId, Database, OperationId, OrganizationId, Scope, Transaction};
+use alkhub_storage::ids::{AccountId, OperationId, OrganizationId};
+use alkhub_storage::{Database, DatabaseTransaction, Scope};
 use chrono::{DateTime, Utc};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -95,7 +96,7 @@ impl Call {
     }
 
     /// Begins a writing transaction; dropped without commit, it is rolled back.
-    pub(crate) async fn begin(&self) -> Result<Transaction, HubError> {
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, HubError> {
         Ok(self.host.state.database.begin().await?)
     }
 
@@ -135,7 +136,7 @@ impl Call {
     pub(crate) fn require_level(
         &self,
         organization: Option<&OrganizationId>,
-        least: alkhub_storage::MembershipLevel,
+        least: alkhub_storage::enums::MembershipLevel,
     ) -> Result<(), HubError> {
         let principal = self.principal()?;
         let Some(organization) = organization else { return Ok(()) };
@@ -153,8 +154,8 @@ impl Call {
     }
 }
 
-fn rank(level: alkhub_storage::MembershipLevel) -> u8 {
-    use alkhub_storage::MembershipLevel::{Admin, Member, Owner};
+fn rank(level: alkhub_storage::enums::MembershipLevel) -> u8 {
+    use alkhub_storage::enums::MembershipLevel::{Admin, Member, Owner};
     match level {
         Member => 0,
         Admin => 1,
@@ -199,9 +200,9 @@ where
 }
 
 fn host(context: &Context) -> Result<Arc<Host>, CallError> {
-    context.host::<Host>().ok_or_else(|| {
+    context.host::<Arc<Host>>().cloned().ok_or_else(|| {
         tracing::error!("a handler of the hub was called outside of the pipeline");
-        CallError::unknown(&Uuid::new_v4().to_string())
+        CallError::unknown(Uuid::new_v4())
     })
 }
 

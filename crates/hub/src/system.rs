@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, RecordPolicy, operation};
-use alkhub_storage::{MembershipLevel, meta};
+use alkhub_storage::meta;
+use alkhub_storage::enums::MembershipLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -149,8 +150,8 @@ async fn info(call: Call, _input: Arc<Empty>) -> Result<Info, HubError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("ALKHUB_COMMIT").map(ToOwned::to_owned),
         instance_id: state.instance.id.to_string(),
-        started_at: alkhub_storage::time::to_wire(state.started_at),
-        now: alkhub_storage::time::to_wire(alkhub_storage::time::now()),
+        started_at: alkhub_storage::time::format(state.started_at),
+        now: alkhub_storage::time::format(alkhub_storage::time::now()),
         engine: state.database.engine().name().to_owned(),
         schema_version: state.database.schema_version().await?,
         protocol: Protocol { call: "alkhub.v1".to_owned(), mcp: Vec::new() },

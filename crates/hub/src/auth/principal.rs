@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alkhub_operations::Identity;
-use alkhub_storage::entity::{account, api_key, organization};
-use alkhub_storage::{AccessLevel, MembershipLevel, OrganizationId, ProjectId, Scope};
+use alkhub_storage::entity::{accounts, api_keys, organizations};
+use alkhub_storage::{Limits, Scope};
+use alkhub_storage::enums::{AccessLevel, MembershipLevel};
+use alkhub_storage::ids::OrganizationId;
 
 use crate::scopes;
 
@@ -12,7 +14,7 @@ use crate::scopes;
 #[derive(Debug, Clone)]
 pub struct Membership {
     /// The organization.
-    pub organization: organization::Model,
+    pub organization: organizations::Model,
     /// What the caller is in it.
     pub level: MembershipLevel,
 }
@@ -64,9 +66,9 @@ fn matches(pattern: &str, operation: &str) -> bool {
 #[derive(Debug)]
 pub struct Principal {
     /// Who answers for what is done.
-    pub account: account::Model,
+    pub account: accounts::Model,
     /// The credential used.
-    pub key: api_key::Model,
+    pub key: api_keys::Model,
     /// The caller's organizations, by name.
     pub organizations: Vec<Membership>,
     /// What the key is narrowed to.
@@ -79,9 +81,9 @@ impl Principal {
     /// Puts the rows together.
     #[must_use]
     pub fn new(
-        account: account::Model,
-        key: api_key::Model,
-        organizations: Vec<(organization::Model, MembershipLevel)>,
+        account: accounts::Model,
+        key: api_keys::Model,
+        organizations: Vec<(organizations::Model, MembershipLevel)>,
     ) -> Self {
         let mut scopes = scopes::expand(key.scopes.iter().map(String::as_str));
         scopes::apply_ceiling(&mut scopes, account.access_level);
@@ -98,14 +100,17 @@ impl Principal {
     pub fn identity(&self) -> Identity {
         let mut resources = BTreeMap::new();
         for (kind, ids) in self.narrowing.0.iter().filter(|(kind, _)| *kind != "operation") {
-            for id in ids {
-                resources.insert(format!("{kind}:{id}"), vec!["*".to_owned()]);
+            let any = || vec!["*".to_owned()];
+            if ids.is_empty() {
+                // An entry without an id narrows the type to nothing.
+                resources.insert(format!("{kind}:"), any());
             }
+            resources.extend(ids.iter().map(|id| (format!("{kind}:{id}"), any())));
         }
         Identity {
             id: self.account.id.to_string(),
             scopes: self.scopes.iter().cloned().collect(),
-            resources: (!resources.is_empty()).then_some(resources),
+            resources,
         }
     }
 
@@ -133,23 +138,44 @@ impl Principal {
     /// The rows the caller may see, as a part of every query.
     #[must_use]
     pub fn scope(&self, admin_sees_all: bool) -> Scope {
-        let projects = self
-            .narrowing
-            .ids("project")
-            .filter(|ids| !ids.iter().any(|id| id == "*"))
-            .map(|ids| ids.iter().cloned().map(ProjectId::from).collect());
-        let organizations = self
-            .organizations
+        let narrowed = Narrowing::TYPES
             .iter()
+            .any(|kind| *kind != "operation" && self.narrowing.ids(kind).is_some());
+        let sees_all = self.is_admin() && admin_sees_all;
+        if sees_all && !narrowed {
+            return Scope::All;
+        }
+        let by_org = self.narrowing.ids("org");
+        // Narrowed to organizations, an administrator sees those, member or not.
+        let orgs = match by_org {
+            Some(ids) if sees_all => ids.iter().cloned().map(OrganizationId::from).collect(),
+            _ => self.organizations_at_least(|_level| true),
+        };
+        Limits {
+            account: self.account.id.clone(),
+            orgs,
+            admin_of: self.organizations_at_least(|level| level != MembershipLevel::Member),
+            personal: by_org.is_none(),
+            everywhere: sees_all && by_org.is_none(),
+            projects: self.narrowed_to("project"),
+            sessions: self.narrowed_to("session"),
+            spokes: self.narrowed_to("spoke"),
+            clients: self.narrowed_to("client"),
+        }
+        .into()
+    }
+
+    fn organizations_at_least(&self, fits: impl Fn(MembershipLevel) -> bool) -> Vec<OrganizationId> {
+        self.organizations
+            .iter()
+            .filter(|membership| fits(membership.level))
             .map(|membership| membership.organization.id.clone())
             .filter(|id| self.narrowing.allows("org", id.as_ref()))
-            .collect();
-        Scope {
-            all: self.is_admin() && admin_sees_all && self.narrowing.ids("org").is_none(),
-            account: self.account.id.clone(),
-            organizations,
-            projects,
-        }
+            .collect()
+    }
+
+    fn narrowed_to<Id: From<String>>(&self, kind: &str) -> Option<Vec<Id>> {
+        self.narrowing.ids(kind).map(|ids| ids.iter().cloned().map(Id::from).collect())
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alkhub_operations::{
-    CallError, Issue, Mode, Operation, OperationType, RecordPolicy, access, operation,
+    CallError, Caller, Issue, Mode, Operation, OperationType, RecordPolicy, operation,
 };
 use alkhub_storage::entity::api_keys;
 use alkhub_storage::identity::{self as queries, KeyFilter, NewApiKey};
-use alkhub_storage::time::to_wire;
-use alkhub_storage::{AccountId, ApiKeyId, ResourceMap};
+use alkhub_storage::time::format as to_wire;
+use alkhub_storage::ids::{AccountId, ApiKeyId};
+use alkhub_storage::json::ResourceMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -180,7 +181,7 @@ async fn create(call: Call, input: Arc<KeyCreate>) -> Result<KeyCreated, HubErro
     let transaction = call.begin().await?;
     // The owner's row is locked, so that two requests cannot both take the last place.
     let owner = queries::lock_account(&transaction, &owner_id).await?;
-    if owner.status != alkhub_storage::AccountStatus::Active {
+    if owner.status != alkhub_storage::enums::AccountStatus::Active {
         let message = "the account is not active, its keys could not be used";
         return Err(CallError::unprocessable("account_inactive", message).into());
     }
@@ -470,10 +471,9 @@ async fn check(call: Call, input: Arc<KeyCheck>) -> Result<KeyChecked, HubError>
     let missing = authorize::missing_scopes(principal, &entry);
     let reason = match &input.input {
         Some(value) if missing.is_empty() => {
-            let identity = principal.identity();
-            let decision =
-                access::check_access(&entry.spec, Some(&identity), value, Mode::Narrowing);
-            (!decision.allowed()).then(|| "the key is narrowed and does not reach this row".to_owned())
+            let caller = Caller::Identity(principal.identity());
+            let decision = entry.authorize(&caller, value, Mode::Narrowing);
+            (!decision.is_allow()).then(|| "the key is narrowed and does not reach this row".to_owned())
         }
         _ => None,
     };

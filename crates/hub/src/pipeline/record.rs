@@ -2,17 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use alkhub_operations::record::{self as keep, Kept};
-use alkhub_operations::{CallError, Envelope, ErrorCode, OperationType, RecordPolicy};
+use alkhub_operations::record::{self as keep, RECORD_DETAILS_CAP, Secrets};
+use alkhub_operations::{
+    CallError, Envelope, ErrorCode, OperationType, RecordPolicy, Schema, Source, canonical_json,
+};
 use alkhub_storage::calls::{CallEnd, NewCall};
-use alkhub_storage::entity::call_graph_node;
-use alkhub_storage::{CallGraphNodeId, CallStatus, OperationId, calls};
+use alkhub_storage::entity::call_graph_nodes;
+use alkhub_storage::calls;
+use alkhub_storage::enums::CallStatus;
+use alkhub_storage::ids::{CallGraphNodeId, OperationId};
 use hmac::{Hmac, Mac as _};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::Admitted;
-use crate::config::Ahead;
+use crate::config::RecordAhead;
 use crate::keys::hex;
 use crate::recorder::Begun;
 use crate::repeats::{Fingerprint, Outcome, compare};
@@ -34,8 +38,9 @@ pub(super) fn fingerprint(
     admitted: &Admitted,
     operation: &OperationId,
 ) -> Fingerprint {
-    let redacted = keep::redact_by_schema(&admitted.entry.spec.input_schema, &admitted.input);
-    let canonical = alkhub_operations::canonical_json(&redacted);
+    let schema = admitted.entry.spec().input_schema.json();
+    let redacted = keep::redact(&admitted.input, Some(schema), &Secrets::none());
+    let canonical = canonical_json(&redacted);
     let input_mac = Hmac::<Sha256>::new_from_slice(&state.installation_key)
         .map(|mut mac| {
             mac.update(canonical.as_bytes());
@@ -58,9 +63,9 @@ pub(super) async fn begin(
 ) -> Result<Beginning, CallError> {
     let call = new_call(state, admitted, fingerprint);
     let patience = admitted.deadline.saturating_duration_since(Instant::now());
-    let may_run_ahead = admitted.entry.spec.kind == OperationType::Query
+    let may_run_ahead = admitted.entry.spec().kind == OperationType::Query
         && !admitted.chosen_id
-        && state.config().recorder.ahead == Ahead::Mutations;
+        && state.config().recorder.ahead == RecordAhead::Mutations;
     let begun = if may_run_ahead {
         state.recorder.begin_later(call, patience).await.map(|()| Begun::Recorded)
     } else {
@@ -76,7 +81,7 @@ pub(super) async fn begin(
 /// Records the end; the outcome may be told only when this returns.
 pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) -> Outcome {
     let completed_at = alkhub_storage::time::now();
-    let policy = admitted.entry.spec.record_policy();
+    let policy = super::record_policy(&admitted.entry);
     let cap = state.config().calls.record_cap;
     let mut metadata = Map::new();
     let mut end = CallEnd {
@@ -89,13 +94,13 @@ pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) ->
     };
     match &outcome {
         Ok(envelope) => {
-            let schema = &admitted.entry.spec.output_schema;
-            let Kept { value, redacted } = keep::keep(policy, schema, &envelope.data, cap);
-            // A redacted answer must not be replayed as if it were the whole one.
-            if redacted {
+            let schema = &admitted.entry.spec().output_schema;
+            let kept = kept(policy, schema, &envelope.data, cap);
+            // An answer without its secrets must not be replayed as if it were the whole one.
+            if policy == RecordPolicy::Full && !keep::is_marker(&kept) && kept != envelope.data {
                 metadata.insert("response".to_owned(), json!("redacted"));
             }
-            end.output = Some(value);
+            end.output = Some(kept);
         }
         Err(error) => {
             if error.code == ErrorCode::ABORTED {
@@ -103,7 +108,7 @@ pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) ->
             } else {
                 end.status = CallStatus::Failed;
             }
-            end.error = Some(keep::keep_error(error));
+            end.error = Some(kept_failure(error));
         }
     }
     end.metadata = metadata;
@@ -131,7 +136,7 @@ pub(super) async fn recorded_outcome(
         let first = Fingerprint {
             account: node.caller_account_id.clone(),
             operation: node.operation_id.clone(),
-            input_mac: node.metadata_text("inputMac").unwrap_or_default().to_owned(),
+            input_mac: node.metadata.text("inputMac").unwrap_or_default().to_owned(),
         };
         compare(&first, fingerprint)?;
         match node.status {
@@ -147,22 +152,42 @@ pub(super) async fn recorded_outcome(
     }
 }
 
-fn replay(admitted: &Admitted, node: &call_graph_node::Model) -> Outcome {
+fn replay(admitted: &Admitted, node: &call_graph_nodes::Model) -> Outcome {
     let output = node.output.clone().unwrap_or(Value::Null);
-    if keep::is_marker(&output) || node.metadata_text("response") == Some("redacted") {
+    if keep::is_marker(&output) || node.metadata.text("response") == Some("redacted") {
         let message = "the call ran once and succeeded, but its answer was not kept";
         return Err(CallError::conflict("answer_not_kept", message)
             .with_details(json!({ "rule": "answer_not_kept", "status": node.status })));
     }
-    let operation = admitted.entry.spec.id().to_string();
     let at = node.completed_at.unwrap_or(node.created_at);
-    let mut envelope = Envelope::local_at(output, &operation, at.timestamp_millis());
-    let duration = node.started_at.map_or(0, |started| (at - started).num_milliseconds());
-    envelope.meta.set_request(&admitted.request_id, u64::try_from(duration).unwrap_or(0));
+    let source = Source::Local {
+        operation_id: admitted.entry.id().to_string(),
+        timestamp: at.timestamp_millis(),
+    };
+    let mut envelope = Envelope::of(output, source);
+    envelope.meta.request_id = Some(admitted.request_id.clone());
+    envelope.meta.duration = node.started_at.and_then(|started| (at - started).to_std().ok());
     Ok(envelope)
 }
 
-fn kept_error(node: &call_graph_node::Model) -> CallError {
+/// What is recorded of an input or output.
+fn kept(policy: RecordPolicy, schema: &Schema, value: &Value, cap: usize) -> Value {
+    match policy {
+        RecordPolicy::Full => keep::recordable(value, Some(schema.json()), &Secrets::none(), cap),
+        RecordPolicy::Metadata | RecordPolicy::None => keep::omitted(value),
+    }
+}
+
+/// What is recorded of an error.
+fn kept_failure(error: &CallError) -> Value {
+    let details = error.details.as_ref().map(|details| {
+        keep::recordable(details, None, &Secrets::none(), RECORD_DETAILS_CAP)
+    });
+    let message = keep::redact_text(&error.message, &Secrets::none());
+    json!(CallError { details, ..CallError::new(error.code.clone(), message) })
+}
+
+fn kept_error(node: &call_graph_nodes::Model) -> CallError {
     node.error
         .clone()
         .and_then(|error| serde_json::from_value(error).ok())
@@ -170,8 +195,8 @@ fn kept_error(node: &call_graph_node::Model) -> CallError {
 }
 
 fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> NewCall {
-    let spec = &admitted.entry.spec;
-    let policy = spec.record_policy();
+    let spec = admitted.entry.spec();
+    let policy = super::record_policy(&admitted.entry);
     let now = alkhub_storage::time::now();
     let mut metadata = Map::new();
     let instance = &state.instance;
@@ -183,7 +208,8 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
     if let Some(project) = project_of(admitted) {
         metadata.insert("projectId".to_owned(), Value::from(project));
     }
-    let input = keep::keep(policy, &spec.input_schema, &admitted.input, state.config().calls.record_cap);
+    let cap = state.config().calls.record_cap;
+    let input = kept(policy, &spec.input_schema, &admitted.input, cap);
     NewCall {
         id: CallGraphNodeId::random(),
         request_id: admitted.request_id.clone(),
@@ -192,7 +218,7 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
         identity: admitted.principal.as_ref().map(|principal| json!(principal.identity())),
         caller_account_id: fingerprint.account.clone(),
         status: CallStatus::Running,
-        input: Some(input.value),
+        input: Some(input),
         output: None,
         error: None,
         started_at: Some(now),
@@ -205,7 +231,7 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
 /// The project a call is about, by which others may see it: the input's `projectId`, or `id` of an
 /// operation on projects.
 fn project_of(admitted: &Admitted) -> Option<String> {
-    let field = if admitted.entry.spec.namespace.as_ref() == "project" { "id" } else { "projectId" };
+    let field = if admitted.entry.spec().namespace.as_str() == "project" { "id" } else { "projectId" };
     admitted.input.get(field).and_then(Value::as_str).map(ToOwned::to_owned)
 }
 

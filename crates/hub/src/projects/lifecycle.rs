@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::projects as queries;
-use alkhub_storage::time::{now, to_wire};
-use alkhub_storage::{MembershipLevel, ProjectId};
+use alkhub_storage::time::{format as to_wire, now};
+use alkhub_storage::enums::MembershipLevel;
+use alkhub_storage::ids::ProjectId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use alkhub_storage::identity::{self, NewAccount, NewApiKey};
-use alkhub_storage::{
-    AccessLevel, AccountId, AccountStatus, ConnectionTrait, Database, ResourceMap, StorageError,
-    StringList, meta,
-};
+use alkhub_storage::{ConnectionTrait, Database, StorageError, meta};
+use alkhub_storage::enums::{AccessLevel, AccountStatus};
+use alkhub_storage::ids::AccountId;
+use alkhub_storage::json::{ResourceMap, StringList};
 use secrecy::SecretString;
 use serde_json::json;
 

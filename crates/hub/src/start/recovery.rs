@@ -2,7 +2,8 @@
 
 use alkhub_operations::{CallError, ErrorCode};
 use alkhub_storage::calls::{self, CallEnd};
-use alkhub_storage::{CallStatus, Database, Engine, StorageError};
+use alkhub_storage::{Database, Engine, StorageError};
+use alkhub_storage::enums::CallStatus;
 use serde_json::{Map, json};
 
 use crate::state::Instance;
