@@ -31,8 +31,9 @@ pub(crate) struct CallOptions {
 impl Client {
     /// Finds hub and key; sends nothing yet.
     pub(crate) fn new(global: &Global) -> Result<Client, Failure> {
-        let Located { url, announced_by } = locate::hub(global)?;
-        let key = locate::key(global)?;
+        let located = locate::hub(global)?;
+        let key = locate::key(global, &located)?;
+        let Located { url, announced_by } = located;
         let http = reqwest::Client::builder()
             .user_agent(concat!("alkhub/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
@@ -115,7 +116,7 @@ impl Client {
             let advice = if self.key.is_some() {
                 "the hub does not accept this key"
             } else {
-                "no key was found; name its file with --key-file or ALKHUB_KEY_FILE"
+                "no key was sent; name its file with --key-file or ALKHUB_KEY_FILE"
             };
             refusal.message = format!("{} ({advice})", refusal.message);
         }

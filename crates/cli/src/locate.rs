@@ -2,6 +2,7 @@
 //! directory.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use alkhub_hub::config::{self, SecretFileError, Sources, read_secret_file};
@@ -69,8 +70,11 @@ pub(crate) fn hub(global: &Global) -> Result<Located, Failure> {
     }
 }
 
-/// The key of this user; `None` when no file is named and the data directory has none.
-pub(crate) fn key(global: &Global) -> Result<Option<SecretString>, Failure> {
+/// The key for this hub; `None` when no file is named and the data directory has none.
+///
+/// The local key goes to a hub of this machine only: an address somebody talked the user into must
+/// not get it.
+pub(crate) fn key(global: &Global, hub: &Located) -> Result<Option<SecretString>, Failure> {
     let named = global
         .key_file
         .clone()
@@ -79,6 +83,9 @@ pub(crate) fn key(global: &Global) -> Result<Option<SecretString>, Failure> {
         return read_secret_file(&path)
             .map(|key| Some(SecretString::from(key)))
             .map_err(|error| Failure::NoKey(error.to_string()));
+    }
+    if hub.announced_by.is_none() && !is_loopback(&hub.url) {
+        return Ok(None);
     }
     let path = data_dir(global)?.join("local-key");
     match read_secret_file(&path) {
@@ -108,6 +115,18 @@ fn announced(directory: &Path) -> Result<Option<Announced>, Failure> {
     serde_json::from_str(&text)
         .map(Some)
         .map_err(|problem| Failure::Local(format!("{} is damaged: {problem}", path.display())))
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn no_hub(directory: &Path) -> Failure {
@@ -140,4 +159,27 @@ fn check_url(text: &str) -> Result<String, Failure> {
         ));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_local_key_is_for_this_machine() {
+        for own in [
+            "http://127.0.0.1:4848",
+            "http://localhost:1",
+            "http://[::1]:4848",
+        ] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for other in [
+            "http://hub.example",
+            "http://127.0.0.1.example",
+            "http://10.0.0.1:4848",
+        ] {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
 }

@@ -238,10 +238,18 @@ fn plain(value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => one_line(text),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => items.iter().map(named).collect::<Vec<_>>().join(", "),
         Value::Object(fields) if fields.is_empty() => String::new(),
         other => one_line(&other.to_string()),
     }
+}
+
+/// An entry of a list inside a cell: rows by what people call them.
+fn named(item: &Value) -> String {
+    ["slug", "name", "id"]
+        .iter()
+        .find_map(|field| item.get(field).and_then(Value::as_str))
+        .map_or_else(|| plain(item), one_line)
 }
 
 fn one_line(text: &str) -> String {

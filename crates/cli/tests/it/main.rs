@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod help;
+mod server;
 mod settings;
 mod support;
+mod tour;
 mod wrong_use;
