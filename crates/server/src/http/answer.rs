@@ -98,7 +98,11 @@ pub(super) fn success(answer: &Answer) -> Response {
 
 /// The error of a call.
 pub(super) fn failure(failure: Failure) -> Response {
-    let mut response = Refusal::from(failure.error).into_response();
+    let status = failure
+        .declared_status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or_else(|| status_of(&failure.error));
+    let mut response = Refusal::with_status(status, failure.error).into_response();
     mark(
         response.headers_mut(),
         &failure.request_id,

@@ -13,7 +13,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -54,11 +54,11 @@ pub(super) async fn surround(
     let config = app.hub.config();
     let facts = facts(&request, &config.server.trusted_proxies);
     let line = Line::of(&request);
-    let is_call = line.route.starts_with(super::CALLS);
+    let is_call = line.route().starts_with(super::CALLS);
 
     let mut response = match guard::check(request.headers(), request.uri(), &config.server) {
         Err(error) => Refusal::from(error).into_response(),
-        Ok(()) if is_plain_options(&request) => allowed_methods(&line.route).into_response(),
+        Ok(()) if is_plain_options(&request) => allowed_methods(line.route()).into_response(),
         Ok(()) => {
             request.extensions_mut().insert(facts.clone());
             let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -140,37 +140,33 @@ fn finish(headers: &mut HeaderMap, request_id: &RequestId) {
 /// route and the operation say as much.
 struct Line {
     method: Method,
-    route: String,
-    operation: Option<String>,
+    route: Option<MatchedPath>,
+    uri: Uri,
 }
 
 impl Line {
     fn of(request: &Request) -> Self {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or(NO_ROUTE, MatchedPath::as_str);
-        let operation = request
-            .uri()
-            .path()
-            .strip_prefix(super::CALLS)
-            .filter(|name| is_operation_id(name))
-            .map(str::to_owned);
         Line {
             method: request.method().clone(),
-            route: route.to_owned(),
-            operation,
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            uri: request.uri().clone(),
         }
     }
 
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
+    }
+
+    fn operation(&self) -> Option<&str> {
+        self.uri
+            .path()
+            .strip_prefix(super::CALLS)
+            .filter(|name| is_operation_id(name))
+    }
+
     fn write(&self, response: &Response, took: Duration) {
-        let Line {
-            method,
-            route,
-            operation,
-        } = self;
         let status = response.status().as_u16();
-        let operation = operation.as_deref().map(tracing::field::display);
+        let (method, route, operation) = (&self.method, self.route(), self.operation());
         let request_id = response
             .headers()
             .get(super::asked::X_REQUEST_ID)

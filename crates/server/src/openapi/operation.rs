@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::Described;
 use super::schemas::{Components, META};
 
+/// Levels of alternatives looked into; a type that is an alternative of itself has no end.
+const FORMS: u8 = 4;
+
 /// The path item of an operation whose schemas are already at home in the document.
 pub(super) fn path_item(
     operation: &Described<'_>,
@@ -155,7 +158,7 @@ fn query_parameters(input: &Value, components: &Components) -> Vec<Value> {
             if let Some(description) = property.get("description") {
                 parameter["description"] = description.clone();
             }
-            if takes_object(components.resolve(property)) {
+            if takes_object(property, components, FORMS) {
                 parameter["content"] = json!({ "application/json": { "schema": property } });
             } else {
                 parameter["schema"] = property.clone();
@@ -165,12 +168,21 @@ fn query_parameters(input: &Value, components: &Components) -> Vec<Value> {
         .collect()
 }
 
-fn takes_object(schema: &Value) -> bool {
-    match schema.get("type") {
+/// Whether some form of the value is an object.
+fn takes_object(schema: &Value, components: &Components, levels: u8) -> bool {
+    let schema = components.resolve(schema);
+    let named = match schema.get("type") {
         Some(Value::String(name)) => name == "object",
         Some(Value::Array(names)) => names.iter().any(|name| name == "object"),
         _ => false,
+    };
+    if named || levels == 0 {
+        return named;
     }
+    ["anyOf", "oneOf"].iter().any(|keyword| {
+        matches!(schema.get(*keyword), Some(Value::Array(forms))
+                if forms.iter().any(|form| takes_object(form, components, levels - 1)))
+    })
 }
 
 fn needs_input(input: &Value, components: &Components) -> bool {
