@@ -7,9 +7,8 @@ mod detections;
 mod mapping_status;
 mod queries;
 
-use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect, Set,
 };
 
 use crate::entity::{mappings, sessions, tasks, workspaces};
@@ -165,5 +164,5 @@ async fn check_workspace(
 
 /// The predicate of active mappings.
 fn is_active() -> sea_orm::sea_query::SimpleExpr {
-    Expr::col((mappings::Entity, mappings::Column::Status)).eq(MappingStatus::Active)
+    mappings::Column::Status.eq(MappingStatus::Active)
 }

@@ -10,7 +10,7 @@ use sea_orm::{
 
 use crate::engine::{self, Engine};
 use crate::error::StorageError;
-use crate::migrate::{self, Applied, MigrateError};
+use crate::migrate::{self, MigrateError, MigrationReport};
 
 /// Oldest SQLite that serves the schema.
 const OLDEST_SQLITE: (u32, u32) = (3, 45);
@@ -31,7 +31,7 @@ pub struct DatabaseOptions {
     /// default.
     pub max_connections: Option<u32>,
     /// SQLite: what a commit waits for.
-    pub synchronous: Synchronous,
+    pub synchronous: SqliteSynchronous,
     /// PostgreSQL: longest run of a statement; zero = no limit.
     pub statement_timeout: Duration,
 }
@@ -42,7 +42,7 @@ impl DatabaseOptions {
         Self {
             url: url.into(),
             max_connections: None,
-            synchronous: Synchronous::Full,
+            synchronous: SqliteSynchronous::Full,
             statement_timeout: Duration::from_secs(30),
         }
     }
@@ -55,7 +55,7 @@ impl DatabaseOptions {
 
 /// What a commit on SQLite waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Synchronous {
+pub enum SqliteSynchronous {
     /// The disk: a commit survives a power cut.
     #[default]
     Full,
@@ -166,12 +166,17 @@ impl Database {
     }
 
     /// Applies what is missing of the schema and says what that was.
-    pub async fn migrate(&self) -> Result<Vec<Applied>, MigrateError> {
+    pub async fn migrate(&self) -> Result<MigrationReport, MigrateError> {
         migrate::run(self).await
     }
 
+    /// Whether the schema is the one this hub was made for.
+    pub async fn schema_is_current(&self) -> Result<bool, MigrateError> {
+        Ok(self.pending_migrations().await?.is_empty())
+    }
+
     /// Checks the schema without changing it; the answer is what [`Self::migrate`] would apply.
-    pub async fn pending_migrations(&self) -> Result<Vec<Applied>, MigrateError> {
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, MigrateError> {
         migrate::pending(self).await
     }
 

@@ -6,10 +6,14 @@
 mod postgres;
 mod sqlite;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoLikeExpr, LikeExpr, SimpleExpr};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Value, sqlx};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, IntoLikeExpr, LikeExpr, SimpleExpr};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Select, Value, sqlx};
 
+use serde_json::{Map, Value as Json};
+
+use crate::entity::parts;
 use crate::error::StorageError;
+use crate::sessions::SearchTerm;
 use crate::time::DateTimeUtc;
 
 pub(crate) use postgres::connect as connect_postgres;
@@ -55,12 +59,48 @@ impl Engine {
         Expr::cust(self.json_text_sql(&format!("\"{table}\".\"{column}\""), key))
     }
 
+    /// Whether nothing, or null, stands at a path of a JSON column.
+    pub(crate) fn json_path_is_null(self, table: &str, column: &str, path: &[&str]) -> SimpleExpr {
+        let column = format!("\"{table}\".\"{column}\"");
+        Expr::cust(match self {
+            Self::Sqlite => format!("json_extract({column}, '$.{}') is null", path.join(".")),
+            Self::Postgres => format!("{column} #>> '{{{}}}' is null", path.join(",")),
+        })
+    }
+
     /// The same as text of SQL; `column` may be qualified.
     pub(crate) fn json_text_sql(self, column: &str, key: &str) -> String {
         match self {
             Self::Sqlite => format!("json_extract({column}, '$.{key}')"),
             Self::Postgres => format!("{column} ->> '{key}'"),
         }
+    }
+
+    /// The text at a path of keys in a JSON column.
+    pub(crate) fn json_path_text(self, table: &str, column: &str, path: &[&str]) -> SimpleExpr {
+        let column = format!("\"{table}\".\"{column}\"");
+        Expr::cust(match self {
+            Self::Sqlite => format!("json_extract({column}, '$.{}')", path.join(".")),
+            Self::Postgres => format!("{column} #>> '{{{}}}'", path.join(",")),
+        })
+    }
+
+    /// Whether a time column holds a moment, to the millisecond: rows that hand-written SQL touched
+    /// are finer on PostgreSQL than what a caller was shown.
+    pub(crate) fn same_moment(self, table: &str, column: &str, moment: DateTimeUtc) -> SimpleExpr {
+        let column = format!("\"{table}\".\"{column}\"");
+        match self {
+            Self::Sqlite => Expr::cust(format!("strftime('%Y-%m-%dT%H:%M:%f', {column})"))
+                .eq(moment.format("%Y-%m-%dT%H:%M:%S%.3f").to_string()),
+            Self::Postgres => {
+                Expr::cust(format!("date_trunc('milliseconds', {column})")).eq(moment)
+            }
+        }
+    }
+
+    /// A moment as SQLite keeps it, for parameters that travel inside JSON.
+    pub(crate) fn moment_text(self, moment: DateTimeUtc) -> String {
+        moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false)
     }
 
     /// `updated_at` of a write at `now`: at least one millisecond after the row's old value.
@@ -81,6 +121,28 @@ impl Engine {
             Self::Postgres => {
                 format!("date_trunc('milliseconds', {column}) + interval '1 millisecond'")
             }
+        }
+    }
+
+    /// The notes of a row with the keys of `patch` taken over; a null removes a key.
+    pub(crate) fn merged_metadata(self, table: &str, patch: &Map<String, Json>) -> SimpleExpr {
+        let column = format!("coalesce(\"{table}\".\"metadata\", '{{}}')");
+        match self {
+            Self::Sqlite => sqlite::merged_object(&column, patch),
+            Self::Postgres => postgres::merged_object(&column, patch),
+        }
+    }
+
+    /// Narrows parts to those in whose text all terms are found, and how well they fit: an integer,
+    /// greater is better.
+    pub(crate) fn matching_parts(
+        self,
+        select: Select<parts::Entity>,
+        terms: &[SearchTerm],
+    ) -> (Select<parts::Entity>, SimpleExpr) {
+        match self {
+            Self::Sqlite => sqlite::matching_parts(select, terms),
+            Self::Postgres => postgres::matching_parts(select, terms),
         }
     }
 
@@ -110,13 +172,32 @@ impl Engine {
         self.folded(column).like(escaped("", text))
     }
 
+    /// Whether a text starts with another, byte for byte. The form each engine has an index for:
+    /// a range on SQLite, whose LIKE ignores case, a pattern on PostgreSQL.
+    pub(crate) fn in_prefix(self, column: SimpleExpr, prefix: &str) -> SimpleExpr {
+        match self {
+            Self::Sqlite => match after_prefix(prefix) {
+                Some(end) => column.clone().gte(prefix).and(column.lt(end)),
+                None => column.gte(prefix),
+            },
+            Self::Postgres => column.like(LikeExpr::new(quoted(prefix) + "%").escape('\\')),
+        }
+    }
+
+    /// Whether a text matches a pattern in which `*` stands for any run of characters.
+    pub(crate) fn matches_glob(self, column: SimpleExpr, glob: &str) -> SimpleExpr {
+        let parts: Vec<String> = glob.split('*').map(quoted).collect();
+        column.like(LikeExpr::new(parts.join("%")).escape('\\'))
+    }
+
     /// Lower case of ASCII letters only, on both engines.
     fn folded(self, column: SimpleExpr) -> SimpleExpr {
         match self {
             Self::Sqlite => Func::lower(column).into(),
-            Self::Postgres => Func::cust("lower")
-                .arg(column.binary(sea_orm::sea_query::BinOper::Custom("collate".into()), Expr::cust("\"C\"")))
-                .into(),
+            Self::Postgres => {
+                Func::lower(column.binary(BinOper::Custom("collate".into()), Expr::cust("\"C\"")))
+                    .into()
+            }
         }
     }
 
@@ -186,15 +267,34 @@ fn always(meaning: StorageError) -> Option<Meaning> {
 
 /// A pattern that matches `text` itself, with `%` behind and `before` in front.
 fn escaped(before: &str, text: &str) -> LikeExpr {
-    let mut pattern = before.to_owned();
+    let text = quoted(&text.to_ascii_lowercase());
+    LikeExpr::new(format!("{before}{text}%")).escape('\\').into_like_expr()
+}
+
+/// A text of which no character is special to LIKE.
+fn quoted(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
-        pattern.push(character.to_ascii_lowercase());
+        pattern.push(character);
     }
-    pattern.push('%');
-    LikeExpr::new(pattern).escape('\\').into_like_expr()
+    pattern
+}
+
+/// The least text that sorts behind every text with this prefix; none when there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        // The gap of the surrogates is no character.
+        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+        if let Some(next) = next {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
 }
 
 /// A PostgreSQL array of texts.

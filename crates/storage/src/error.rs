@@ -44,6 +44,16 @@ pub enum StorageError {
         /// Name of the rule, such as `other_project`.
         name: String,
     },
+    /// The status may not follow the row's present one.
+    #[error("{table} does not go from {from} to {to}")]
+    IllegalTransition {
+        /// The table.
+        table: &'static str,
+        /// The status of the row.
+        from: &'static str,
+        /// The one that was asked for.
+        to: &'static str,
+    },
     /// The row was changed since the caller read it.
     #[error("the row was changed meanwhile")]
     Stale,
@@ -82,6 +92,11 @@ impl StorageError {
         matches!(self, Self::Busy)
     }
 
+    /// A rule between rows that the queries themselves keep.
+    pub(crate) fn rule(name: &str) -> Self {
+        Self::Rule { name: name.to_owned() }
+    }
+
     /// An answer that does not have the shape its query promises.
     pub(crate) fn unexpected(what: &str) -> Self {
         Self::Other(DbErr::Type(what.to_owned()))
@@ -89,32 +104,48 @@ impl StorageError {
 }
 
 /// Gives conflicts the caller's own meaning.
-pub trait ConflictExt<T> {
-    /// Replaces a refusal by the unique index `index` with `error`; other failures are converted.
-    fn on_unique<E: From<StorageError>>(self, index: &str, error: E) -> Result<T, E>;
+pub trait StorageResultExt<T> {
+    /// Replaces a refusal by the unique index `index`; other failures are converted.
+    fn on_unique<E: From<StorageError>>(
+        self,
+        index: &str,
+        error: impl FnOnce() -> E,
+    ) -> Result<T, E>;
 
-    /// Replaces a refusal by a foreign key with `error`; other failures are converted.
-    fn on_foreign_key<E: From<StorageError>>(self, error: E) -> Result<T, E>;
+    /// Replaces a refusal by a foreign key; other failures are converted.
+    fn on_foreign_key<E: From<StorageError>>(self, error: impl FnOnce() -> E) -> Result<T, E>;
 
-    /// Replaces a refusal by the rule `name` with `error`; other failures are converted.
-    fn on_rule<E: From<StorageError>>(self, name: &str, error: E) -> Result<T, E>;
+    /// Replaces a refusal by the rule `name`; other failures are converted.
+    fn on_rule<E: From<StorageError>>(
+        self,
+        name: &str,
+        error: impl FnOnce() -> E,
+    ) -> Result<T, E>;
 }
 
-impl<T> ConflictExt<T> for Result<T, StorageError> {
-    fn on_unique<E: From<StorageError>>(self, index: &str, error: E) -> Result<T, E> {
-        self.map_err(|found| if found.is_unique(index) { error } else { found.into() })
+impl<T> StorageResultExt<T> for Result<T, StorageError> {
+    fn on_unique<E: From<StorageError>>(
+        self,
+        index: &str,
+        error: impl FnOnce() -> E,
+    ) -> Result<T, E> {
+        self.map_err(|found| if found.is_unique(index) { error() } else { found.into() })
     }
 
-    fn on_foreign_key<E: From<StorageError>>(self, error: E) -> Result<T, E> {
+    fn on_foreign_key<E: From<StorageError>>(self, error: impl FnOnce() -> E) -> Result<T, E> {
         self.map_err(|found| match found {
-            StorageError::ForeignKey { .. } => error,
+            StorageError::ForeignKey { .. } => error(),
             other => other.into(),
         })
     }
 
-    fn on_rule<E: From<StorageError>>(self, name: &str, error: E) -> Result<T, E> {
+    fn on_rule<E: From<StorageError>>(
+        self,
+        name: &str,
+        error: impl FnOnce() -> E,
+    ) -> Result<T, E> {
         self.map_err(|found| match found {
-            StorageError::Rule { name: broken } if broken == name => error,
+            StorageError::Rule { name: broken } if broken == name => error(),
             other => other.into(),
         })
     }

@@ -5,23 +5,43 @@
 //! or transaction first and never begin one: the caller owns the transaction. Functions that say so must
 //! be given one.
 
+pub mod coordination;
 pub mod entity;
 pub mod enums;
+pub mod identity;
 pub mod ids;
 pub mod json;
+pub mod meta;
 pub mod page;
+pub mod roles;
+pub mod services;
+pub mod sessions;
+#[cfg(feature = "testing")]
+#[expect(
+    clippy::expect_used,
+    reason = "a test that cannot have its data base fails; nothing could be done with an error"
+)]
+pub mod testing;
 pub mod time;
+pub mod transitions;
 
 mod database;
 mod engine;
 mod error;
 mod migrate;
+mod row;
+mod scope;
+mod sql;
 
-pub use database::{ConnectError, Database, DatabaseOptions, Synchronous};
+pub use database::{ConnectError, Database, DatabaseOptions, SqliteSynchronous};
 pub use engine::Engine;
-pub use error::{ConflictExt, StorageError};
-pub use migrate::{Applied, MigrateError};
+pub use error::{StorageError, StorageResultExt};
+pub use identity::NewAuditEntry;
+pub use migrate::{MigrateError, MigrationReport};
 pub use page::{Order, Page, PageRequest};
+pub use scope::{Limits, Scope};
+
+/// What queries run on, and what a commit may answer.
 pub use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 pub use entity::accounts::Model as Account;

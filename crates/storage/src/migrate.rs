@@ -13,13 +13,11 @@ use crate::entity::hub_migrations;
 use crate::error::StorageError;
 use crate::time;
 
-/// A migration that was applied, or will be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// Number of the file.
-    pub version: i32,
-    /// Name of the file.
-    pub name: &'static str,
+/// What a run of the migrations did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// Names of the files it applied, in order.
+    pub applied: Vec<String>,
 }
 
 /// Why the schema cannot be used.
@@ -80,8 +78,8 @@ const POSTGRES: &[Migration] = &[Migration {
 const LOCK: i64 = 0x616c_6b68_7562;
 
 /// Applies the files that are missing, one transaction each.
-pub(crate) async fn run(database: &Database) -> Result<Vec<Applied>, MigrateError> {
-    let mut applied = Vec::new();
+pub(crate) async fn run(database: &Database) -> Result<MigrationReport, MigrateError> {
+    let mut report = MigrationReport::default();
     loop {
         let transaction = begin(database).await?;
         transaction
@@ -90,28 +88,25 @@ pub(crate) async fn run(database: &Database) -> Result<Vec<Applied>, MigrateErro
             .map_err(StorageError::from)?;
         let Some(next) = missing(database.engine(), &transaction).await?.into_iter().next() else {
             transaction.rollback().await.map_err(StorageError::from)?;
-            return Ok(applied);
+            return Ok(report);
         };
         apply(transaction, next).await.map_err(|source| MigrateError::Failed {
             version: next.version,
             name: next.name,
             source,
         })?;
-        applied.push(Applied { version: next.version, name: next.name });
+        report.applied.push(next.name.to_owned());
     }
 }
 
 /// What [`run`] would apply.
-pub(crate) async fn pending(database: &Database) -> Result<Vec<Applied>, MigrateError> {
+pub(crate) async fn pending(database: &Database) -> Result<Vec<String>, MigrateError> {
     let missing = if has_history(database).await? {
         missing(database.engine(), database.reader()).await?
     } else {
         files(database.engine()).iter().collect()
     };
-    Ok(missing
-        .into_iter()
-        .map(|file| Applied { version: file.version, name: file.name })
-        .collect())
+    Ok(missing.into_iter().map(|file| file.name.to_owned()).collect())
 }
 
 /// Number of the last applied file, 0 for none.

@@ -8,11 +8,13 @@ use sea_orm::{
     QueryOrder, QuerySelect, Set, Statement,
 };
 
+use crate::engine::Engine;
 use crate::entity::{roles, sessions};
 use crate::enums::RoleMode;
 use crate::error::StorageError;
 use crate::ids::RoleId;
 use crate::json::{Metadata, PermissionRules, RoleData, StringList, ToolMap};
+use crate::page::{Key, KeyKind, Keyset, Page, PageRequest};
 use crate::time;
 
 /// Longest chain of roles from a leaf to its root, both counted.
@@ -149,6 +151,29 @@ pub async fn role_by_name(
     Ok(roles::Entity::find().filter(roles::Column::Name.eq(name)).one(db).await?)
 }
 
+/// Roles by name, of one mode and under one parent where these are given.
+pub async fn list_roles(
+    db: &impl ConnectionTrait,
+    mode: Option<RoleMode>,
+    parent: Option<&RoleId>,
+    request: &PageRequest,
+) -> Result<Page<roles::Model>, StorageError> {
+    let mut select = roles::Entity::find();
+    if let Some(mode) = mode {
+        select = select.filter(roles::Column::Mode.eq(mode));
+    }
+    if let Some(parent) = parent {
+        select = select.filter(roles::Column::ParentId.eq(parent.clone()));
+    }
+    let keyset = Keyset::new(
+        vec![(Engine::of(db).bytewise("roles", "name"), KeyKind::Text)],
+        request.order,
+        &("roles", mode, parent),
+    )?;
+    let rows = keyset.apply(select, request)?.all(db).await?;
+    Ok(keyset.page(rows, request, |role| vec![Key::Text(role.name.clone())]))
+}
+
 /// A role and those it inherits from, leaf first; empty when there is no such role.
 ///
 /// Ends after [`MAX_DEPTH`] roles even if direct SQL has made a cycle.
@@ -222,13 +247,14 @@ async fn check_parent(
     if above.contains(&id) {
         return Err(StorageError::rule("cycle"));
     }
+    let above = above.len();
     parents.insert(id.clone(), Some(parent.clone()));
     let below = parents
         .keys()
         .filter_map(|start| chain(&parents, start).iter().position(|role| *role == id))
         .max()
         .unwrap_or_default();
-    if above.len() + 1 + below > MAX_DEPTH {
+    if above + 1 + below > MAX_DEPTH {
         return Err(StorageError::rule("depth"));
     }
     Ok(())

@@ -8,14 +8,15 @@ use sea_orm::{
     QuerySelect, Set, Statement,
 };
 
+use crate::engine::Engine;
 use crate::entity::{clients, operation_registrations};
 use crate::enums::{ClientType, ProviderType, RegistrationStatus};
 use crate::error::StorageError;
 use crate::ids::{AccountId, ClientId, OrganizationId};
 use crate::json::{JsonObject, Metadata};
-use crate::page::{Page, PageRequest};
+use crate::page::{self, Page, PageRequest};
 use crate::scope::Scope;
-use crate::time;
+use crate::time::{self, DateTimeUtc};
 
 pub use secrets::{
     ExpiringSecret, SecretName, delete_secret, load_secret_names, replace_secret_value, secret,
@@ -51,7 +52,7 @@ pub struct ClientChanges {
     /// Notes merged key by key; a null removes a key.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// Refuse with `Stale` unless the row was last changed at this moment.
-    pub if_updated_at: Option<time::Time>,
+    pub if_updated_at: Option<DateTimeUtc>,
 }
 
 /// Which clients to list; none = all.
@@ -96,7 +97,7 @@ pub async fn update_client(
     changes: ClientChanges,
 ) -> Result<clients::Model, StorageError> {
     let stored = locked(db, id).await?;
-    if changes.if_updated_at.is_some_and(|seen| seen != time::truncate(stored.updated_at)) {
+    if changes.if_updated_at.is_some_and(|seen| seen != time::whole_milliseconds(stored.updated_at)) {
         return Err(StorageError::Stale);
     }
     let mut row = clients::ActiveModel { id: Set(id.clone()), ..Default::default() };
@@ -182,7 +183,7 @@ pub async fn client_by_id(
     scope: &Scope,
     id: &ClientId,
 ) -> Result<Option<clients::Model>, StorageError> {
-    Ok(clients::Entity::find_by_id(id.clone()).filter(scope.clients()).one(db).await?)
+    Ok(clients::Entity::find_by_id(id.clone()).filter(scope.clients(Engine::of(db))).one(db).await?)
 }
 
 /// The client with a name, if the asker may see it.
@@ -193,7 +194,7 @@ pub async fn client_by_name(
 ) -> Result<Option<clients::Model>, StorageError> {
     Ok(clients::Entity::find()
         .filter(clients::Column::Name.eq(name))
-        .filter(scope.clients())
+        .filter(scope.clients(Engine::of(db)))
         .one(db)
         .await?)
 }
@@ -203,9 +204,9 @@ pub async fn list_clients(
     db: &impl ConnectionTrait,
     scope: &Scope,
     filter: &ClientFilter,
-    page: &PageRequest,
+    request: &PageRequest,
 ) -> Result<Page<clients::Model>, StorageError> {
-    let mut select = clients::Entity::find().filter(scope.clients());
+    let mut select = clients::Entity::find().filter(scope.clients(Engine::of(db)));
     if let Some(kind) = filter.kind {
         select = select.filter(clients::Column::Kind.eq(kind));
     }
@@ -218,7 +219,7 @@ pub async fn list_clients(
     if let Some(enabled) = filter.enabled {
         select = select.filter(clients::Column::Enabled.eq(enabled));
     }
-    crate::page::newest_first(db, select, filter, page).await
+    page::by_creation(db, select, "clients", filter, request, |row| (row.created_at, row.id.to_string())).await
 }
 
 /// Clients whose configuration a check finds fault with, by name, with what it found. For the start
@@ -228,7 +229,7 @@ pub async fn invalid_clients<Issue>(
     check: impl Fn(&clients::Model) -> Vec<Issue>,
 ) -> Result<Vec<(ClientId, Vec<Issue>)>, StorageError> {
     let rows = clients::Entity::find()
-        .order_by(crate::engine::bytewise(db, clients::Column::Name), sea_orm::Order::Asc)
+        .order_by(Engine::of(db).bytewise("clients", "name"), sea_orm::Order::Asc)
         .all(db)
         .await?;
     Ok(rows
@@ -255,7 +256,7 @@ async fn locked(
 async fn activate_registrations(
     db: &impl ConnectionTrait,
     id: &ClientId,
-    now: time::Time,
+    now: DateTimeUtc,
 ) -> Result<(), StorageError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),

@@ -9,14 +9,15 @@ use sea_orm::{
     QuerySelect, Set,
 };
 
+use crate::engine::Engine;
 use crate::entity::{detections, sessions};
 use crate::enums::Severity;
 use crate::error::StorageError;
 use crate::ids::{AccountId, DetectionId, ProjectId, SessionId};
 use crate::json::{DetectionDetails, Metadata};
-use crate::page::{Page, PageRequest};
-use crate::scope::Scope;
-use crate::time;
+use crate::page::{self, Page, PageRequest};
+use crate::scope::{Scope, column};
+use crate::time::{self, DateTimeUtc};
 
 /// A finding of a rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +111,7 @@ pub async fn raise_detection(
     }
     let mut details = new.details;
     details.count = Some(details.count.unwrap_or(1));
-    let seen_at = time::to_text(now);
+    let seen_at = time::format(now);
     details.first_seen_at.get_or_insert_with(|| seen_at.clone());
     details.last_seen_at.get_or_insert(seen_at);
     let row = detections::ActiveModel {
@@ -136,7 +137,7 @@ pub async fn detection_by_id(
     id: &DetectionId,
 ) -> Result<Option<detections::Model>, StorageError> {
     Ok(detections::Entity::find_by_id(id.clone())
-        .filter(scope.sessions((detections::Entity, detections::Column::SessionId)))
+        .filter(scope.within_sessions(Engine::of(db), column("detections", "session_id")))
         .one(db)
         .await?)
 }
@@ -146,10 +147,10 @@ pub async fn open_detections(
     db: &impl ConnectionTrait,
     scope: &Scope,
     filter: &DetectionFilter,
-    page: &PageRequest,
+    request: &PageRequest,
 ) -> Result<Page<detections::Model>, StorageError> {
     let mut select = detections::Entity::find()
-        .filter(scope.sessions((detections::Entity, detections::Column::SessionId)));
+        .filter(scope.within_sessions(Engine::of(db), column("detections", "session_id")));
     if let Some(session) = &filter.session_id {
         select = select.filter(detections::Column::SessionId.eq(session.clone()));
     }
@@ -169,7 +170,7 @@ pub async fn open_detections(
         Some(false) => select = select.filter(detections::Column::ResolvedAt.is_not_null()),
         None => {}
     }
-    crate::page::newest_first(db, select, filter, page).await
+    page::by_creation(db, select, "detections", filter, request, |row| (row.created_at, row.id.to_string())).await
 }
 
 /// The open detections of each of some sessions, oldest first.
@@ -201,7 +202,7 @@ pub async fn detection_counts(
         .select_only()
         .column(detections::Column::Severity)
         .expr(Expr::cust("count(*)"))
-        .filter(scope.sessions((detections::Entity, detections::Column::SessionId)))
+        .filter(scope.within_sessions(Engine::of(db), column("detections", "session_id")))
         .filter(detections::Column::ResolvedAt.is_null())
         .group_by(detections::Column::Severity);
     if let Some(project) = project {
@@ -261,7 +262,7 @@ pub async fn resolve_detections_of_session(
 /// transaction.
 pub async fn prune_detections(
     db: &impl ConnectionTrait,
-    resolved_before: time::Time,
+    resolved_before: DateTimeUtc,
     limit: u64,
 ) -> Result<u64, StorageError> {
     let ids: Vec<DetectionId> = detections::Entity::find()
@@ -282,12 +283,12 @@ async fn repeat(
     db: &impl ConnectionTrait,
     open: detections::Model,
     new: NewDetection,
-    now: time::Time,
+    now: DateTimeUtc,
 ) -> Result<Raised, StorageError> {
     let mut details = new.details;
     details.count = Some(open.details.count.unwrap_or(1) + 1);
     details.first_seen_at = open.details.first_seen_at;
-    details.last_seen_at = Some(time::to_text(now));
+    details.last_seen_at = Some(time::format(now));
     let risen = new.severity > open.severity;
     let row = detections::ActiveModel {
         id: Set(open.id),

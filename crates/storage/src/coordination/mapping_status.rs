@@ -2,7 +2,8 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QuerySelect,
+    RelationTrait, Set,
 };
 
 use crate::entity::{mappings, tasks};
@@ -71,7 +72,8 @@ pub async fn status_mismatches(
     db: &impl ConnectionTrait,
 ) -> Result<Vec<(mappings::Model, tasks::Model)>, StorageError> {
     let rows = mappings::Entity::find()
-        .find_also_related(tasks::Entity)
+        .select_also(tasks::Entity)
+        .join(JoinType::InnerJoin, mappings::Relation::Task.def())
         .filter(super::is_active())
         .filter(Expr::cust("tasks.status not in ('in-progress', 'blocked')"))
         .all(db)

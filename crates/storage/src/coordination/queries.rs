@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Alias, Expr};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
     RelationTrait,
 };
 
+use crate::engine::Engine;
 use crate::entity::{mappings, sessions, tasks};
 use crate::enums::MappingStatus;
 use crate::error::StorageError;
 use crate::ids::{AccountId, MappingId, ProjectId, SessionId, SpokeId, TaskId, WorkspaceId};
-use crate::page::{Page, PageRequest};
-use crate::scope::Scope;
+use crate::page::{self, Page, PageRequest};
+use crate::scope::{Scope, column};
 
 use super::is_active;
 
@@ -65,7 +66,7 @@ pub async fn mapping_by_id(
     id: &MappingId,
 ) -> Result<Option<mappings::Model>, StorageError> {
     Ok(mappings::Entity::find_by_id(id.clone())
-        .filter(scope.sessions((mappings::Entity, mappings::Column::SessionId)))
+        .filter(scope.within_sessions(Engine::of(db), column("mappings", "session_id")))
         .one(db)
         .await?)
 }
@@ -185,10 +186,10 @@ pub async fn list_mappings(
     db: &impl ConnectionTrait,
     scope: &Scope,
     filter: &MappingFilter,
-    page: &PageRequest,
+    request: &PageRequest,
 ) -> Result<Page<mappings::Model>, StorageError> {
     let mut select = mappings::Entity::find()
-        .filter(scope.sessions((mappings::Entity, mappings::Column::SessionId)));
+        .filter(scope.within_sessions(Engine::of(db), column("mappings", "session_id")));
     if let Some(project) = &filter.project_id {
         select = select.filter(
             mappings::Column::SessionId.in_subquery(crate::sessions::ids_of_project(project)),
@@ -209,7 +210,7 @@ pub async fn list_mappings(
     if let Some(status) = filter.status {
         select = select.filter(mappings::Column::Status.eq(status));
     }
-    crate::page::newest_first(db, select, filter, page).await
+    page::by_creation(db, select, "mappings", filter, request, |row| (row.created_at, row.id.to_string())).await
 }
 
 /// The newest mapping of each of some tasks.
@@ -253,7 +254,7 @@ pub async fn active_counts(
     let of_sessions = |column: sessions::Column, id: String| {
         mappings::Entity::find()
             .join(JoinType::InnerJoin, mappings::Relation::Session.def())
-            .filter(Expr::col((sessions::Entity, column)).eq(id))
+            .filter(ColumnTrait::eq(&column, id))
     };
     let mut counts = ActiveCounts {
         project: count(db, of_sessions(sessions::Column::ProjectId, project.to_string())).await?,
@@ -285,7 +286,7 @@ pub async fn mapping_counts(
         .select_only()
         .column(mappings::Column::Status)
         .expr(Expr::cust("count(*)"))
-        .filter(scope.sessions((mappings::Entity, mappings::Column::SessionId)))
+        .filter(scope.within_sessions(Engine::of(db), column("mappings", "session_id")))
         .group_by(mappings::Column::Status);
     if let Some(project) = project {
         select = select.filter(
@@ -317,7 +318,7 @@ async fn count(
 ) -> Result<u64, StorageError> {
     let number: Option<i64> = select
         .select_only()
-        .expr_as(Expr::cust("count(*)"), Alias::new("number"))
+        .expr(Expr::cust("count(*)"))
         .filter(is_active())
         .into_tuple()
         .one(db)

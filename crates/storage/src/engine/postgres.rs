@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions, Executor};
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::{DatabaseConnection, QueryFilter, Select, SqlxPostgresConnector};
+use serde_json::{Map, Value};
 
 use super::{Meaning, always, raised};
+use crate::entity::parts;
 use crate::error::StorageError;
+use crate::sessions::SearchTerm;
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,4 +68,73 @@ pub(super) fn meaning(refusal: &PgDatabaseError) -> Option<Meaning> {
         }
         _ => None,
     }
+}
+
+/// A JSON object with the keys of `patch` taken over; a null removes a key.
+pub(super) fn merged_object(object: &str, patch: &Map<String, Value>) -> SimpleExpr {
+    let (removed, set): (Map<_, _>, Map<_, _>) =
+        patch.clone().into_iter().partition(|(_, value)| value.is_null());
+    let removed: Vec<&String> = removed.keys().collect();
+    Expr::cust_with_values(
+        format!("({object} - $1) || $2"),
+        [super::text_array(&removed), Value::Object(set).into()],
+    )
+}
+
+/// Parts in whose words all terms are found.
+///
+/// The index answers for words; phrases are then looked up in the text it was made from, in which
+/// exactly one space stands between words. The score counts occurrences, each further one for less.
+pub(super) fn matching_parts(
+    select: Select<parts::Entity>,
+    terms: &[SearchTerm],
+) -> (Select<parts::Entity>, SimpleExpr) {
+    // Written as the index has it.
+    let text = r#"hub_fts_text(parts."type", parts.data)"#;
+    let mut select = select
+        .filter(Expr::cust(r#"parts."type" in ('text', 'reasoning', 'tool-call')"#))
+        .filter(Expr::cust_with_values(
+            r#"hub_fts_vector(parts."type", parts.data) @@ cast($1 as tsquery)"#,
+            [words_query(terms)],
+        ));
+    let mut scores = Vec::new();
+    let mut wanted: Vec<sea_orm::Value> = Vec::new();
+    for term in terms {
+        let end = if term.prefix { "" } else { " " };
+        let phrase = format!(" {}{end}", term.words.join(" "));
+        if term.words.len() > 1 {
+            let found = Expr::cust_with_values(
+                format!("position($1 in ' ' || {text} || ' ') > 0"),
+                [phrase.clone()],
+            );
+            select = select.filter(if term.excluded { found.not() } else { found });
+        }
+        if !term.excluded {
+            wanted.push(phrase.trim_end().to_owned().into());
+            let number = wanted.len();
+            let occurrences = format!(
+                "(length({text}) - length(replace(' ' || {text}, ${number}, '')) + 1)::float8 \
+                 / length(${number})"
+            );
+            scores.push(format!("{occurrences} / ({occurrences} + 1.2)"));
+        }
+    }
+    let score = format!("cast(({}) * 1000000 as bigint)", scores.join(" + "));
+    (select, Expr::cust_with_values(score, wanted))
+}
+
+/// All words that must occur, none that must not; phrases that must not are left to the text.
+fn words_query(terms: &[SearchTerm]) -> String {
+    let mut words = Vec::new();
+    for term in terms.iter().filter(|term| !term.excluded || term.words.len() == 1) {
+        let last = term.words.len().saturating_sub(1);
+        for (place, word) in term.words.iter().enumerate() {
+            // Letters and digits only, so nothing in it needs escaping. Cut as in the index.
+            let word: String = word.chars().take(500).collect();
+            let prefix = if term.prefix && place == last { ":*" } else { "" };
+            let not = if term.excluded { "!" } else { "" };
+            words.push(format!("{not}'{word}'{prefix}"));
+        }
+    }
+    words.join(" & ")
 }

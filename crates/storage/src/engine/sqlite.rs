@@ -11,11 +11,14 @@ use sea_orm::sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sea_orm::sqlx::{self, ConnectOptions};
-use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
+use sea_orm::{DatabaseConnection, QueryFilter, QuerySelect, Select, SqlxSqliteConnector};
+use serde_json::{Map, Value};
 
 use super::{Meaning, always, json_array, raised};
-use crate::database::Synchronous;
+use crate::database::SqliteSynchronous as Durability;
+use crate::entity::parts;
 use crate::error::StorageError;
+use crate::sessions::SearchTerm;
 
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +31,7 @@ const READER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) async fn connect(
     url: &str,
     readers: u32,
-    synchronous: Synchronous,
+    synchronous: Durability,
 ) -> Result<(DatabaseConnection, DatabaseConnection), sqlx::Error> {
     let writing = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
@@ -48,8 +51,8 @@ pub(crate) async fn connect(
         .pragma("cache_size", "-16384")
         .pragma("query_only", "on");
     let writing = writing.synchronous(match synchronous {
-        Synchronous::Full => SqliteSynchronous::Full,
-        Synchronous::Normal => SqliteSynchronous::Normal,
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Normal => SqliteSynchronous::Normal,
     });
     let writer = SqlitePoolOptions::new()
         .min_connections(1)
@@ -187,4 +190,59 @@ fn index_of(columns: &str) -> String {
             || format!("{}_pkey", columns.split('.').next().unwrap_or(columns)),
             |(_, index)| (*index).to_owned(),
         )
+}
+
+/// A JSON object with the keys of `patch` taken over; a null removes a key.
+pub(super) fn merged_object(object: &str, patch: &Map<String, Value>) -> SimpleExpr {
+    let mut sql = format!("json({object})");
+    let mut values: Vec<sea_orm::Value> = Vec::new();
+    for (key, value) in patch {
+        // A path in quotes takes any key that has none itself; ours have none.
+        let path = format!("$.\"{key}\"");
+        if value.is_null() {
+            sql = format!("json_remove({sql}, ?)");
+            values.push(path.into());
+        } else {
+            sql = format!("json_set({sql}, ?, json(?))");
+            values.push(path.into());
+            values.push(value.to_string().into());
+        }
+    }
+    Expr::cust_with_values(sql, values)
+}
+
+/// Parts in whose words all terms are found; the score is the full-text index's own.
+pub(super) fn matching_parts(
+    mut select: Select<parts::Entity>,
+    terms: &[SearchTerm],
+) -> (Select<parts::Entity>, SimpleExpr) {
+    QuerySelect::query(&mut select)
+        .inner_join(
+            Alias::new("hub_fts_part_rows"),
+            Expr::cust("hub_fts_part_rows.part_id = parts.id"),
+        )
+        .inner_join(
+            Alias::new("hub_fts_parts"),
+            Expr::cust("hub_fts_parts.rowid = hub_fts_part_rows.row"),
+        );
+    let select =
+        select.filter(Expr::cust_with_values("hub_fts_parts match ?", [words_query(terms)]));
+    (select, Expr::cust("cast(-hub_fts_parts.rank * 1000000 as integer)"))
+}
+
+/// The terms in the language of the index: `("a" and "b c") not "d"`.
+fn words_query(terms: &[SearchTerm]) -> String {
+    let one = |term: &SearchTerm| {
+        let prefix = if term.prefix { " *" } else { "" };
+        format!("\"{}\"{prefix}", term.words.join(" "))
+    };
+    let (excluded, wanted): (Vec<&SearchTerm>, Vec<&SearchTerm>) =
+        terms.iter().partition(|term| term.excluded);
+    let wanted: Vec<String> = wanted.into_iter().map(one).collect();
+    let mut query = format!("({})", wanted.join(" AND "));
+    if !excluded.is_empty() {
+        let excluded: Vec<String> = excluded.into_iter().map(one).collect();
+        query += &format!(" NOT ({})", excluded.join(" OR "));
+    }
+    query
 }

@@ -8,11 +8,12 @@ use sea_orm::{
     QuerySelect, Set,
 };
 
+use crate::engine::Engine;
 use crate::entity::client_secrets;
 use crate::error::StorageError;
 use crate::ids::{ClientId, ClientSecretId};
 use crate::json::{EncryptedValue, Metadata};
-use crate::time;
+use crate::time::{self, DateTimeUtc};
 
 /// What may be told of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +21,11 @@ pub struct SecretName {
     /// Its name within the client.
     pub key: String,
     /// Known end; none = unknown.
-    pub expires_at: Option<time::Time>,
+    pub expires_at: Option<DateTimeUtc>,
     /// Number of the data key it is encrypted with.
     pub key_version: i64,
     /// Last change.
-    pub updated_at: time::Time,
+    pub updated_at: DateTimeUtc,
 }
 
 /// A secret with a known end.
@@ -35,7 +36,7 @@ pub struct ExpiringSecret {
     /// Its name within the client.
     pub key: String,
     /// The end.
-    pub expires_at: time::Time,
+    pub expires_at: DateTimeUtc,
 }
 
 /// Stores a secret, or replaces the one of that name. Needs a transaction, for the audit entry.
@@ -44,7 +45,7 @@ pub async fn set_secret(
     client: &ClientId,
     key: &str,
     value: EncryptedValue,
-    expires_at: Option<time::Time>,
+    expires_at: Option<DateTimeUtc>,
 ) -> Result<client_secrets::Model, StorageError> {
     let now = time::now();
     let row = client_secrets::ActiveModel {
@@ -113,7 +114,7 @@ pub async fn load_secret_names(
 ) -> Result<HashMap<ClientId, Vec<SecretName>>, StorageError> {
     let rows = client_secrets::Entity::find()
         .filter(client_secrets::Column::ClientId.is_in(clients.iter().cloned()))
-        .order_by(crate::engine::bytewise(db, client_secrets::Column::Key), sea_orm::Order::Asc)
+        .order_by(Engine::of(db).bytewise("client_secrets", "key"), sea_orm::Order::Asc)
         .all(db)
         .await?;
     let mut names: HashMap<ClientId, Vec<SecretName>> = HashMap::new();
@@ -131,9 +132,9 @@ pub async fn load_secret_names(
 /// Secrets that end before a moment, the first to end first.
 pub async fn secrets_expiring(
     db: &impl ConnectionTrait,
-    before: time::Time,
+    before: DateTimeUtc,
 ) -> Result<Vec<ExpiringSecret>, StorageError> {
-    let rows: Vec<(ClientId, String, time::Time)> = client_secrets::Entity::find()
+    let rows: Vec<(ClientId, String, DateTimeUtc)> = client_secrets::Entity::find()
         .select_only()
         .columns([
             client_secrets::Column::ClientId,

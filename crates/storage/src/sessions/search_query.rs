@@ -7,15 +7,17 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use thiserror::Error;
 
+use crate::enums::{MessageRole, PartType};
+
 /// A search that was understood.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SearchQuery {
     /// At least one of them is not an exclusion.
     pub(crate) terms: Vec<SearchTerm>,
-    /// Types of parts named by `type:`, in the spelling of the stored column; empty = all.
-    pub types: Vec<String>,
+    /// Types of parts named by `type:`; empty = all.
+    pub types: Vec<PartType>,
     /// Roles of messages named by `role:`; empty = all.
-    pub roles: Vec<String>,
+    pub roles: Vec<MessageRole>,
     /// Tool names named by `tool:`; empty = all parts.
     pub tools: Vec<String>,
     /// Only parts made before this moment.
@@ -25,7 +27,7 @@ pub struct SearchQuery {
 }
 
 /// One word or phrase.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct SearchTerm {
     /// In lower case, without blanks; more than one is a phrase.
     pub(crate) words: Vec<String>,
@@ -44,6 +46,9 @@ pub enum SearchQueryError {
     /// There is nothing to look for: no word at all, or exclusions only.
     #[error("the search needs at least one word that must occur")]
     NothingToFind,
+    /// `type:` is followed by no type of part, or `role:` by no role.
+    #[error("{0} is not known")]
+    UnknownWord(String),
     /// `before:` or `after:` is followed by neither a date nor an RFC 3339 time.
     #[error("{0} is neither a date like 2026-01-31 nor a time with offset")]
     BadTime(String),
@@ -72,11 +77,11 @@ impl SearchQuery {
                 "type" => {
                     // The name of the same part elsewhere.
                     let stored = if value == "tool" { "tool-call" } else { value };
-                    self.types.push(stored.to_owned());
+                    self.types.push(word(stored)?);
                     return Ok(());
                 }
                 "role" => {
-                    self.roles.push(value.to_owned());
+                    self.roles.push(word(value)?);
                     return Ok(());
                 }
                 "tool" => {
@@ -143,6 +148,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, SearchQueryError> {
     Ok(found)
 }
 
+fn word<W: std::str::FromStr>(value: &str) -> Result<W, SearchQueryError> {
+    value.parse().map_err(|_| SearchQueryError::UnknownWord(value.to_owned()))
+}
+
 fn moment(value: &str) -> Result<DateTime<Utc>, SearchQueryError> {
     if let Ok(day) = value.parse::<NaiveDate>() {
         return Ok(day.and_time(NaiveTime::MIN).and_utc());
@@ -198,8 +207,8 @@ mod tests {
             "x type:tool role:user tool:bash before:2026-01-01 after:2025-12-01T10:00:00+01:00 http://y",
         )
         .expect("parses");
-        assert_eq!(query.types, ["tool-call"]);
-        assert_eq!(query.roles, ["user"]);
+        assert_eq!(query.types, [PartType::ToolCall]);
+        assert_eq!(query.roles, [MessageRole::User]);
         assert_eq!(query.tools, ["bash"]);
         assert_eq!(query.before.map(|time| time.to_rfc3339()).as_deref(), Some("2026-01-01T00:00:00+00:00"));
         assert_eq!(query.after.map(|time| time.to_rfc3339()).as_deref(), Some("2025-12-01T09:00:00+00:00"));
@@ -214,6 +223,7 @@ mod tests {
         for text in ["\"", "a \"b", "-\"x"] {
             assert_eq!(SearchQuery::parse(text), Err(SearchQueryError::UnbalancedQuotes), "{text:?}");
         }
+        assert!(matches!(SearchQuery::parse("x type:song"), Err(SearchQueryError::UnknownWord(_))));
         assert!(matches!(SearchQuery::parse("x before:soon"), Err(SearchQueryError::BadTime(_))));
     }
 }

@@ -1,0 +1,483 @@
+//! Sessions of agents, their messages and parts.
+
+mod copy;
+mod messages;
+mod parts;
+mod retention;
+mod search;
+mod search_query;
+mod usage;
+
+use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Set, Statement, TryInsertResult,
+};
+use serde_json::{Map, Value};
+
+use crate::engine::Engine;
+use crate::entity::{detections, mappings, messages as message_rows, parts as part_rows, sessions,
+    workspaces};
+use crate::enums::SessionStatus;
+use crate::error::StorageError;
+use crate::ids::{AccountId, ProjectId, SessionId, WorkspaceId};
+use crate::json::{Metadata, SessionData};
+use crate::page::{self, Page, PageRequest};
+use crate::scope::{Scope, column};
+use crate::time::{self, DateTimeUtc};
+use crate::transitions::Transitions;
+
+pub use copy::{
+    ExportReader, Fork, ImportReport, ImportedMessage, close_interrupted, fork_session,
+    import_messages, import_session,
+};
+pub use messages::{
+    MessagePage, MessageRange, MessageWithParts, NewMessage, append_message, delete_message,
+    finish_message, last_messages, message_by_id, message_counts, messages,
+    messages_since_compaction, open_message, set_message_metadata,
+};
+pub use parts::{
+    NewPart, PartChange, PartPage, append_parts, part_by_id, part_counts, parts_by_type,
+    parts_of_messages, parts_of_session, update_parts,
+};
+pub use retention::{archive_idle_sessions, prune_sessions, stale_busy_sessions};
+pub use search::{Found, SearchFilter, search_parts};
+pub(crate) use search_query::SearchTerm;
+pub use search_query::{SearchQuery, SearchQueryError};
+
+/// The predicate of the index of open sessions; the planners need it word by word.
+pub(crate) const OPEN: &str = "sessions.status in ('idle', 'busy', 'retry')";
+
+/// A session as it begins: idle, without messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSession {
+    /// Whose.
+    pub account_id: Option<AccountId>,
+    /// In which project.
+    pub project_id: ProjectId,
+    /// In which workspace of the project.
+    pub workspace_id: Option<WorkspaceId>,
+    /// The coordinator's session.
+    pub parent_id: Option<SessionId>,
+    /// Shown title.
+    pub title: String,
+    /// Behavioural role.
+    pub role_name: Option<String>,
+    /// Model, directory and more.
+    pub data: SessionData,
+    /// The hub's own notes.
+    pub metadata: Metadata,
+}
+
+/// Columns of a session that change; none = as it was.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionChanges {
+    /// Another title.
+    pub title: Option<String>,
+    /// Another slug.
+    pub slug: Option<String>,
+    /// Another workspace, or none.
+    pub workspace_id: Option<Option<WorkspaceId>>,
+    /// Other data, whole.
+    pub data: Option<SessionData>,
+    /// Notes merged key by key; a null removes a key.
+    pub metadata: Map<String, Value>,
+    /// Refuse with `Stale` unless the row was last changed at this moment.
+    pub if_updated_at: Option<DateTimeUtc>,
+}
+
+/// Which sessions to list; none = all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SessionFilter {
+    /// Of one project.
+    pub project_id: Option<ProjectId>,
+    /// In one workspace.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Of one account.
+    pub account_id: Option<AccountId>,
+    /// Under one role.
+    pub role_name: Option<String>,
+    /// Children of one session.
+    pub parent_id: Option<SessionId>,
+    /// In one of these statuses; empty = any.
+    pub status: Vec<SessionStatus>,
+    /// Text the title contains; ASCII letters in either case.
+    pub search: Option<String>,
+    /// Made at this moment or later.
+    pub from: Option<DateTimeUtc>,
+    /// Made before this moment.
+    pub to: Option<DateTimeUtc>,
+}
+
+/// What went with a deleted session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeletedSession {
+    /// Messages.
+    pub messages: u64,
+    /// Their parts.
+    pub parts: u64,
+    /// Mappings.
+    pub mappings: u64,
+    /// Detections.
+    pub detections: u64,
+    /// Sessions that became roots.
+    pub children: u64,
+}
+
+/// A session under another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Descendant {
+    /// The session.
+    pub session: sessions::Model,
+    /// 1 for a child, 2 for a child's child.
+    pub depth: u32,
+}
+
+/// Stores a session under the first of some slugs that is free.
+///
+/// Errors: `Unique` of `unq_sessions_slug` when all are taken; `Rule` `other_project` for a workspace
+/// of another project; `ForeignKey` for a project or parent that does not exist.
+pub async fn create_session(
+    db: &impl ConnectionTrait,
+    new: NewSession,
+    slugs: &[String],
+) -> Result<sessions::Model, StorageError> {
+    check_workspace(db, new.workspace_id.as_ref(), &new.project_id).await?;
+    let now = time::now();
+    let row = sessions::ActiveModel {
+        id: Set(SessionId::random()),
+        account_id: Set(new.account_id),
+        project_id: Set(new.project_id),
+        workspace_id: Set(new.workspace_id),
+        parent_id: Set(new.parent_id),
+        title: Set(new.title),
+        status: Set(SessionStatus::Idle),
+        version: Set("1".to_owned()),
+        role_name: Set(new.role_name),
+        data: Set(Some(new.data)),
+        archived_at: Set(None),
+        metadata: Set(new.metadata),
+        created_at: Set(now),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    insert_with_slug(db, row, slugs).await
+}
+
+/// Changes title, slug, workspace, data or notes. Needs a transaction.
+///
+/// Errors: `NotFound`; `Unique` by slug; `Stale`; `Rule` `other_project`.
+pub async fn update_session(
+    db: &impl ConnectionTrait,
+    id: &SessionId,
+    changes: SessionChanges,
+) -> Result<sessions::Model, StorageError> {
+    let stored = lock_session(db, id).await?;
+    if changes.if_updated_at.is_some_and(|seen| seen != time::whole_milliseconds(stored.updated_at)) {
+        return Err(StorageError::Stale);
+    }
+    let mut row = sessions::ActiveModel { id: Set(id.clone()), ..Default::default() };
+    if let Some(title) = changes.title {
+        row.title = Set(title);
+    }
+    if let Some(slug) = changes.slug {
+        row.slug = Set(slug);
+    }
+    if let Some(workspace) = changes.workspace_id {
+        check_workspace(db, workspace.as_ref(), &stored.project_id).await?;
+        row.workspace_id = Set(workspace);
+    }
+    if let Some(data) = changes.data {
+        row.data = Set(Some(data));
+    }
+    if !changes.metadata.is_empty() {
+        let mut metadata = stored.metadata;
+        metadata.merge(changes.metadata);
+        row.metadata = Set(metadata);
+    }
+    row.updated_at = Set(time::after(stored.updated_at));
+    Ok(row.update(db).await?)
+}
+
+/// The session with an id, if the asker may see it.
+pub async fn session_by_id(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: &SessionId,
+) -> Result<Option<sessions::Model>, StorageError> {
+    Ok(sessions::Entity::find_by_id(id.clone()).filter(scope.sessions(Engine::of(db))).one(db).await?)
+}
+
+/// The session with a slug, if the asker may see it.
+pub async fn session_by_slug(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    slug: &str,
+) -> Result<Option<sessions::Model>, StorageError> {
+    Ok(sessions::Entity::find()
+        .filter(sessions::Column::Slug.eq(slug))
+        .filter(scope.sessions(Engine::of(db)))
+        .one(db)
+        .await?)
+}
+
+/// Locks a session's row until the transaction ends. Errors: `NotFound`.
+pub async fn lock_session(
+    db: &impl ConnectionTrait,
+    id: &SessionId,
+) -> Result<sessions::Model, StorageError> {
+    sessions::Entity::find_by_id(id.clone())
+        .lock_exclusive()
+        .one(db)
+        .await?
+        .ok_or(StorageError::NotFound)
+}
+
+/// Sessions the asker may see, newest first.
+pub async fn list_sessions(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    filter: &SessionFilter,
+    request: &PageRequest,
+) -> Result<Page<sessions::Model>, StorageError> {
+    let mut select = sessions::Entity::find().filter(scope.sessions(Engine::of(db)));
+    if let Some(project) = &filter.project_id {
+        select = select.filter(sessions::Column::ProjectId.eq(project.clone()));
+    }
+    if let Some(workspace) = &filter.workspace_id {
+        select = select.filter(sessions::Column::WorkspaceId.eq(workspace.clone()));
+    }
+    if let Some(account) = &filter.account_id {
+        select = select.filter(sessions::Column::AccountId.eq(account.clone()));
+    }
+    if let Some(role) = &filter.role_name {
+        select = select.filter(sessions::Column::RoleName.eq(role.as_str()));
+    }
+    if let Some(parent) = &filter.parent_id {
+        select = select.filter(sessions::Column::ParentId.eq(parent.clone()));
+    }
+    if !filter.status.is_empty() {
+        select = select.filter(sessions::Column::Status.is_in(filter.status.iter().copied()));
+    }
+    if let Some(text) = &filter.search {
+        select = select.filter(Engine::of(db).contains(column("sessions", "title"), text));
+    }
+    if let Some(from) = filter.from {
+        select = select.filter(sessions::Column::CreatedAt.gte(from));
+    }
+    if let Some(to) = filter.to {
+        select = select.filter(sessions::Column::CreatedAt.lt(to));
+    }
+    page::by_creation(db, select, "sessions", filter, request, |row| (row.created_at, row.id.to_string())).await
+}
+
+/// Sessions that are not archived, the last changed first, optionally of one project.
+pub async fn open_sessions(
+    db: &impl ConnectionTrait,
+    project: Option<&ProjectId>,
+) -> Result<Vec<sessions::Model>, StorageError> {
+    let mut select = sessions::Entity::find().filter(Expr::cust(OPEN));
+    if let Some(project) = project {
+        select = select.filter(sessions::Column::ProjectId.eq(project.clone()));
+    }
+    Ok(select.order_by_desc(sessions::Column::UpdatedAt).all(db).await?)
+}
+
+/// The sessions directly under one, oldest first, that the asker may see.
+pub async fn session_children(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: &SessionId,
+) -> Result<Vec<sessions::Model>, StorageError> {
+    Ok(sessions::Entity::find()
+        .filter(sessions::Column::ParentId.eq(id.clone()))
+        .filter(scope.sessions(Engine::of(db)))
+        .order_by_asc(sessions::Column::CreatedAt)
+        .order_by_asc(sessions::Column::Id)
+        .all(db)
+        .await?)
+}
+
+/// All sessions under one down to a depth of at most 10, level by level, that the asker may see.
+pub async fn session_tree(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    id: &SessionId,
+    depth: u32,
+) -> Result<Vec<Descendant>, StorageError> {
+    // "union" without "all" would not end a cycle made by direct SQL, the depth does.
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "with recursive tree (id, depth) as (
+            select id, 1 from sessions where parent_id = $1
+            union all
+            select sessions.id, tree.depth + 1
+            from tree join sessions on sessions.parent_id = tree.id
+            where tree.depth < $2
+        )
+        select id, min(depth) as depth from tree group by id",
+        [id.as_str().into(), (depth.min(10) as i32).into()],
+    );
+    let mut depths = std::collections::HashMap::new();
+    for row in db.query_all_raw(statement).await? {
+        let found: SessionId = row.try_get("", "id")?;
+        let depth: i32 = row.try_get("", "depth")?;
+        depths.insert(found, depth.unsigned_abs());
+    }
+    let rows = sessions::Entity::find()
+        .filter(sessions::Column::Id.is_in(depths.keys().cloned()))
+        .filter(scope.sessions(Engine::of(db)))
+        .order_by_asc(sessions::Column::CreatedAt)
+        .order_by_asc(sessions::Column::Id)
+        .all(db)
+        .await?;
+    let mut tree: Vec<Descendant> = rows
+        .into_iter()
+        .filter_map(|session| Some(Descendant { depth: *depths.get(&session.id)?, session }))
+        .collect();
+    tree.sort_by_key(|descendant| descendant.depth);
+    Ok(tree)
+}
+
+/// Moves a session from one status to another; answers whether it was in the first. Notes in
+/// `metadata` are merged key by key, a null removes a key; leaving `retry` removes the note `retry`.
+///
+/// The same status again writes nothing, but for `retry`, where the next attempt is planned. Errors:
+/// `IllegalTransition`.
+pub async fn set_session_status(
+    db: &impl ConnectionTrait,
+    id: &SessionId,
+    from: SessionStatus,
+    to: SessionStatus,
+    metadata: Map<String, Value>,
+) -> Result<bool, StorageError> {
+    from.check(to)?;
+    if from == to && to != SessionStatus::Retry {
+        let there = sessions::Entity::find_by_id(id.clone())
+            .filter(sessions::Column::Status.eq(from))
+            .count(db)
+            .await?;
+        return Ok(there > 0);
+    }
+    let mut notes = metadata;
+    if from == SessionStatus::Retry && to != SessionStatus::Retry {
+        notes.insert("retry".to_owned(), Value::Null);
+    }
+    let now = time::now();
+    let mut update = sessions::Entity::update_many()
+        .col_expr(sessions::Column::Status, Expr::value(to))
+        .col_expr(sessions::Column::UpdatedAt, Expr::value(now));
+    if to == SessionStatus::Archived {
+        update = update.col_expr(sessions::Column::ArchivedAt, Expr::value(now));
+    } else if from == SessionStatus::Archived {
+        update = update.col_expr(sessions::Column::ArchivedAt, Expr::value(None::<DateTimeUtc>));
+    }
+    if !notes.is_empty() {
+        update = update.col_expr(
+            sessions::Column::Metadata,
+            Engine::of(db).merged_metadata("sessions", &notes),
+        );
+    }
+    let updated = update
+        .filter(sessions::Column::Id.eq(id.clone()))
+        .filter(sessions::Column::Status.eq(from))
+        .exec(db)
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Deletes a session with everything in it and answers what went. Needs a transaction. Errors:
+/// `NotFound`.
+pub async fn delete_session(
+    db: &impl ConnectionTrait,
+    id: &SessionId,
+) -> Result<DeletedSession, StorageError> {
+    lock_session(db, id).await?;
+    let counts = DeletedSession {
+        messages: message_rows::Entity::find()
+            .filter(message_rows::Column::SessionId.eq(id.clone()))
+            .count(db)
+            .await?,
+        parts: part_rows::Entity::find()
+            .filter(part_rows::Column::SessionId.eq(id.clone()))
+            .count(db)
+            .await?,
+        mappings: mappings::Entity::find()
+            .filter(mappings::Column::SessionId.eq(id.clone()))
+            .count(db)
+            .await?,
+        detections: detections::Entity::find()
+            .filter(detections::Column::SessionId.eq(id.clone()))
+            .count(db)
+            .await?,
+        children: sessions::Entity::find()
+            .filter(sessions::Column::ParentId.eq(id.clone()))
+            .count(db)
+            .await?,
+    };
+    sessions::Entity::delete_by_id(id.clone()).exec(db).await?;
+    Ok(counts)
+}
+
+/// How many sessions the asker may see, by status, optionally of one project.
+pub async fn session_counts(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    project: Option<&ProjectId>,
+) -> Result<Vec<(SessionStatus, i64)>, StorageError> {
+    let mut select = sessions::Entity::find()
+        .select_only()
+        .column(sessions::Column::Status)
+        .expr(Expr::cust("count(*)"))
+        .filter(scope.sessions(Engine::of(db)))
+        .group_by(sessions::Column::Status);
+    if let Some(project) = project {
+        select = select.filter(sessions::Column::ProjectId.eq(project.clone()));
+    }
+    Ok(select.into_tuple().all(db).await?)
+}
+
+/// The ids of a project's sessions, for a condition on a column that refers to sessions.
+pub(crate) fn ids_of_project(project: &ProjectId) -> SelectStatement {
+    sessions::Entity::find()
+        .select_only()
+        .column(sessions::Column::Id)
+        .filter(sessions::Column::ProjectId.eq(project.clone()))
+        .into_query()
+}
+
+/// Refuses a workspace of another project. The row is locked against deletion meanwhile.
+async fn check_workspace(
+    db: &impl ConnectionTrait,
+    workspace: Option<&WorkspaceId>,
+    project: &ProjectId,
+) -> Result<(), StorageError> {
+    let Some(workspace) = workspace else { return Ok(()) };
+    let row = workspaces::Entity::find_by_id(workspace.clone()).lock_shared().one(db).await?;
+    match row {
+        Some(row) if row.project_id == *project => Ok(()),
+        Some(_) => Err(StorageError::rule("other_project")),
+        None => Err(StorageError::NotFound),
+    }
+}
+
+/// Inserts under the first free slug. A refused insert would end a PostgreSQL transaction, so a taken
+/// slug is skipped inside the statement.
+async fn insert_with_slug(
+    db: &impl ConnectionTrait,
+    row: sessions::ActiveModel,
+    slugs: &[String],
+) -> Result<sessions::Model, StorageError> {
+    for slug in slugs {
+        let mut row = row.clone();
+        row.slug = Set(slug.clone());
+        let outcome = sessions::Entity::insert(row)
+            .on_conflict_do_nothing_on([sessions::Column::Slug])
+            .exec_with_returning(db)
+            .await?;
+        if let TryInsertResult::Inserted(session) = outcome {
+            return Ok(session);
+        }
+    }
+    Err(StorageError::Unique { index: "unq_sessions_slug".into() })
+}
