@@ -37,7 +37,7 @@ impl Document {
         let tree = source.compose()?;
         Ok(Self {
             task: read::task(&tree, &source, options.missing_depends_on)?,
-            unknown: UnknownKeys::extract(&tree, &source, options.max_frontmatter_bytes)?,
+            unknown: UnknownKeys::extract(&tree, &source, parts.data_break, options)?,
             body: parts.body.to_owned(),
         })
     }
@@ -90,7 +90,12 @@ impl UnknownKeys {
     }
 
     /// Cuts the unknown keys out of a front matter.
-    fn extract(tree: &Tree, source: &Source<'_>, limit: usize) -> Result<Self, InvalidInput> {
+    fn extract(
+        tree: &Tree,
+        source: &Source<'_>,
+        last_break: &str,
+        options: &Options,
+    ) -> Result<Self, InvalidInput> {
         let entries = read::entries(tree, source)?;
         let unknown = |key: usize| !tree.text(key).is_some_and(read::is_known);
         let kept: Vec<(usize, usize)> = entries
@@ -115,6 +120,7 @@ impl UnknownKeys {
             tree,
             text: &source.text,
             entries,
+            last_break,
         };
         if let Some(text) = lines.cut(&unknown).map(|text| source.original(&text)) {
             // What is compared is what a reader of the written file will see.
@@ -123,7 +129,7 @@ impl UnknownKeys {
             }
         }
         // The lines cannot stand alone: a flow mapping at the top, an alias to a known key.
-        match rewrite(tree, &kept, limit) {
+        match rewrite(tree, &kept, options.max_frontmatter_bytes) {
             Some(text) if same(&text) => Ok(Self(text)),
             _ => Err(InvalidInput::shape(
                 "",
@@ -163,6 +169,8 @@ struct Lines<'a> {
     tree: &'a Tree,
     text: &'a str,
     entries: &'a [(usize, usize)],
+    /// The line break between the last line and the closing delimiter.
+    last_break: &'a str,
 }
 
 impl Lines<'_> {
@@ -197,13 +205,9 @@ impl Lines<'_> {
                         .unwrap_or_else(|| line.trim_start_matches(' ')),
                 );
             }
-            // The break of the last line belongs to the closing delimiter of the source.
+            // The break of the last line is not part of the text.
             if end == self.text.len() && kept.len() == region.len() {
-                out.push_str(if self.text.contains("\r\n") {
-                    "\r\n"
-                } else {
-                    "\n"
-                });
+                out.push_str(self.last_break);
             }
         }
         Some(out)

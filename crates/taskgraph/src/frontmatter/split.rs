@@ -5,6 +5,8 @@
 pub struct Parts<'a> {
     /// The YAML between the delimiters, without the line break before the closing one.
     pub data: &'a str,
+    /// That line break: LF, CRLF, or nothing when there is no data.
+    pub data_break: &'a str,
     /// Line of the text on which `data` begins, counted from 1.
     pub data_line: usize,
     /// Everything after the closing line, byte for byte.
@@ -35,12 +37,14 @@ pub fn split(text: &str) -> Option<Parts<'_>> {
     loop {
         let line = &data_and_rest[at..];
         if is_delimiter(line) {
-            let data = &data_and_rest[..at];
-            let data = data.strip_suffix('\n').unwrap_or(data);
+            let lines = &data_and_rest[..at];
+            let data = lines.strip_suffix('\n').unwrap_or(lines);
             let data = data.strip_suffix('\r').unwrap_or(data);
+            let data_break = &lines[data.len()..];
             let body = line.split_once('\n').map_or("", |(_, body)| body);
             return Some(Parts {
                 data,
+                data_break,
                 data_line: 2,
                 body,
             });
