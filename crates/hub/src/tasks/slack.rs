@@ -78,7 +78,7 @@ fn weight(scope: Option<TaskScope>) -> f64 {
 
 fn risk_score(risk: Option<TaskRisk>, impact: Option<TaskImpact>) -> f64 {
     risk.map_or(graph::TaskRisk::Medium, ToFile::to_file).risk_weight()
-        * impact.map_or(graph::TaskImpact::Isolated, ToFile::to_file).weight()
+        * impact.map_or(graph::TaskImpact::Isolated, ToFile:.to_file).impact_weight()
 }
 
 #[cfg(test)]
