@@ -12,4 +12,4 @@ mod serve;
 
 pub use http::router;
 pub use logging::{LoggingError, init_logging};
-pub use serve::{Announcement, ServeError, ServeOptions, run};
+pub use serve::{Announcement, ServeError, ServeOptions, reload_on_hangup, run};

@@ -3,6 +3,7 @@
 mod addresses;
 mod connections;
 mod hub_file;
+mod reload;
 mod signals;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::{http, logging};
 use addresses::Listeners;
 use connections::Connections;
 use hub_file::HubFile;
+pub use reload::reload_on_hangup;
 use signals::Signals;
 
 /// Time for answers under way to leave once the hub has stopped.

@@ -214,6 +214,15 @@ mod tests {
         assert!(!is_deeper_than(text.as_bytes(), 128));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn body_that_stops_coming_is_refused() {
+        let silent = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let refusal = read(&HeaderMap::new(), Body::from_stream(silent), 100)
+            .await
+            .unwrap_err();
+        assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
+    }
+
     #[tokio::test]
     async fn body_over_its_limit_is_refused_whether_announced_or_not() {
         let limit = 100;

@@ -176,9 +176,11 @@ impl Line {
             .get::<ErrorCode>()
             .map(tracing::field::display);
         let duration_ms = took.as_secs_f64() * 1000.0;
-        if status >= 500 {
+        let is_call = route.starts_with(super::CALLS);
+        // The hub has told of failed and slow calls, and knows more of them.
+        if status >= 500 && !is_call {
             tracing::warn!(%method, route, operation, request_id, status, code, duration_ms, "{method} {route} answered {status}");
-        } else if took > SLOW {
+        } else if took > SLOW && !is_call {
             tracing::info!(%method, route, operation, request_id, status, code, duration_ms, "{method} {route} was slow");
         } else {
             tracing::debug!(%method, route, operation, request_id, status, code, duration_ms, "{method} {route} answered {status}");

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alkhub_server::{ServeError, ServeOptions, run};
+use alkhub_hub::config::{Loaded, Sources, load};
+use alkhub_server::{ServeError, ServeOptions, reload_on_hangup, run};
 use alkhub_storage::{Database, DatabaseOptions};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -29,13 +30,27 @@ async fn server_process() {
         Path::new(&data_dir),
         &[("server.drain", "10s"), ("limits.concurrency", "2")],
     );
+    let config = Arc::new(config);
+    reload_on_hangup(Arc::clone(&config), move || read_file(Path::new(&data_dir))).unwrap();
     let ended = run(ServeOptions {
-        config: Arc::new(config),
+        config,
         announce: Box::new(|announcement| println!("SERVING {}", announcement.url)),
     })
     .await;
     let code = ended.map_or_else(|error| error.exit_code(), |()| 0);
     println!("ENDED {code}");
+}
+
+/// Settings of a file beside the data; an absent file is an empty one.
+fn read_file(data_dir: &Path) -> Result<Loaded, String> {
+    let path = data_dir.join("alkhub.toml");
+    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let sources = Sources {
+        flags: vec![("dataDir".to_owned(), data_dir.display().to_string())],
+        file: Some((path, text)),
+        ..Sources::default()
+    };
+    load(sources).map_err(|faults| format!("{faults:?}"))
 }
 
 struct Process {
@@ -86,8 +101,12 @@ impl Process {
     }
 
     fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
         let told = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(told.success());
@@ -173,6 +192,47 @@ async fn h65_second_signal_ends_at_once_with_exit_1() {
     assert_eq!(process.ended().await, "1");
     assert!(!data_dir.path().join("hub.json").exists());
     held.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn h62_hangup_takes_over_a_good_file_and_nothing_of_a_faulty_one() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let process = Process::start(data_dir.path());
+    let file = data_dir.path().join("alkhub.toml");
+    let origins = || async {
+        let answer: Value = process
+            .client
+            .get(format!(
+                "{}/v1/call/config.get?key=server.corsOrigins",
+                process.url
+            ))
+            .bearer_auth(&process.key)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        answer["data"]["server.corsOrigins"]["value"].clone()
+    };
+    std::fs::write(&file, "[server]\ncorsOrigins = [\"https://one.example\"]\n").unwrap();
+    process.signal("-HUP");
+    until("the new origin counts", || async {
+        origins().await == json!(["https://one.example"])
+    })
+    .await;
+
+    std::fs::write(
+        &file,
+        "[server]\ncorsOrigins = [\"https://two.example\"]\nlisten = 17\n",
+    )
+    .unwrap();
+    process.signal("-HUP");
+    // Nothing outside shows that a faulty file was looked at; a change would show soon.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(origins().await, json!(["https://one.example"]));
+    process.terminate();
+    assert_eq!(process.ended().await, "0");
 }
 
 #[tokio::test]
