@@ -5,6 +5,7 @@
 //! or transaction first and never begin one: the caller owns the transaction. Functions that say so must
 //! be given one.
 
+pub mod calls;
 pub mod coordination;
 pub mod entity;
 pub mod enums;
@@ -13,9 +14,11 @@ pub mod ids;
 pub mod json;
 pub mod meta;
 pub mod page;
+pub mod projects;
 pub mod roles;
 pub mod services;
 pub mod sessions;
+pub mod spokes;
 #[cfg(feature = "testing")]
 #[expect(
     clippy::expect_used,

@@ -332,7 +332,7 @@ pub async fn rotate_api_key(
             .map_err(|_| StorageError::unexpected("a grace of centuries"))?;
     let changes = ActiveModel {
         rotated_to_id: Set(Some(successor.id.clone())),
-        expires_at: Set(Some(old.expires_at.map_or(end, |old| old.min(end)))),
+        expires_at: Set(Some(old.expires_at.map_or(end, |old| std::cmp::Ord::min(old, end)))),
         revoked_at: set_if(grace.is_zero().then_some(Some(now))),
         ..ActiveModel::default()
     };

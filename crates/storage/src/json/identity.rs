@@ -89,7 +89,7 @@ pub struct AuditDetails {
     pub reason: Option<String>,
     /// Numbers of what was touched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub counts: Option<BTreeMap<String, u64>>,
+    pub counts: Option<Value>,
     /// Where the request came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<AuditRequest>,

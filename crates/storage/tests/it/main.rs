@@ -1,0 +1,11 @@
+//! Every test body runs on SQLite and on PostgreSQL.
+
+mod catalogue;
+mod entities;
+mod migrate;
+mod on_delete;
+mod rows;
+mod sql;
+mod status;
+mod support;
+mod triggers;
