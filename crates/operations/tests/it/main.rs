@@ -1,1 +1,16 @@
-//! Behaviour of the crate through its public face.
+//! Behaviour of the crate through its public face. Numbers in test names are those of the cases in
+//! the specification.
+
+mod access;
+mod composition;
+mod envelopes;
+mod errors;
+mod events;
+mod execute;
+mod record;
+mod registry;
+mod request_id;
+mod schema;
+mod subscribe;
+mod support;
+mod validation;
