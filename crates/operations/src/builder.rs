@@ -60,7 +60,6 @@ pub trait TypedOperation {
 ///
 /// # Panics
 /// When `id` is no legal id: an operation is a constant of the program, so this shows at its start.
-#[must_use]
 pub fn operation<I, O>(id: &str, kind: OperationType) -> OperationBuilder<I, O> {
     let id: OperationId = defined(id, id.parse());
     let (namespace, name) = id.split();

@@ -237,12 +237,12 @@ impl CallError {
     }
 
     /// The same error, marked as come from a nested call of this operation.
-    pub(crate) fn from_inner(mut self, operation: &str) -> Self {
+    pub(crate) fn raised_by(mut self, operation: &str) -> Self {
         self.hints.get_or_insert_default().inner = Some(operation.to_owned());
         self
     }
 
-    /// Takes the mark of [`CallError::from_inner`] away and gives it.
+    /// Takes the mark of [`CallError::raised_by`] away and gives it.
     pub(crate) fn take_inner(&mut self) -> Option<String> {
         self.hints.as_mut().and_then(|hints| hints.inner.take())
     }

@@ -62,7 +62,7 @@ impl Context {
         executor
             .call(call)
             .await
-            .map_err(|error| error.from_inner(id))
+            .map_err(|error| error.raised_by(id))
     }
 
     /// Calls another operation by its type.
@@ -88,12 +88,12 @@ impl Context {
         let stream = executor
             .subscribe(call)
             .await
-            .map_err(|error| error.from_inner(id))?;
+            .map_err(|error| error.raised_by(id))?;
         let id = id.to_owned();
         Ok(stream
             .map(move |item| {
                 let _kept_until_the_stream_ends = &abort_on_drop;
-                item.map_err(|error| error.from_inner(&id))
+                item.map_err(|error| error.raised_by(&id))
             })
             .boxed())
     }
@@ -118,14 +118,14 @@ impl Context {
 
     fn nest(&self, id: &str, input: Value) -> Result<(Arc<dyn Executor>, NestedCall), CallError> {
         let namespace = id.rsplit_once('.').map_or("", |(namespace, _)| namespace);
-        let not_found = || CallError::operation_not_found(id).from_inner(id);
+        let not_found = || CallError::operation_not_found(id).raised_by(id);
         if !self.may_reach(namespace) {
             return Err(not_found());
         }
         let executor = self.executor.as_ref().ok_or_else(not_found)?;
         if self.depth >= self.max_depth {
             let message = format!("calls are nested deeper than {} levels", self.max_depth);
-            return Err(CallError::unprocessable("too_deep", message).from_inner(id));
+            return Err(CallError::unprocessable("too_deep", message).raised_by(id));
         }
         let context = self.child();
         Ok((

@@ -55,9 +55,13 @@ fn tell(error: &ValidationError<'_>, issues: &mut Vec<Issue>) {
             }
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            match the_one_meant(here, context) {
-                Some(branch) => branch.iter().for_each(|error| tell(error, issues)),
-                None => push(issues, here.to_owned(), rule, message(kind)),
+            if let Some(choices) = listed_choices(here, context) {
+                let message = format!("must be one of {}", quote(&Value::Array(choices)));
+                push(issues, here.to_owned(), "enum".to_owned(), message);
+            } else if let Some(branch) = the_one_meant(here, context) {
+                branch.iter().for_each(|error| tell(error, issues));
+            } else {
+                push(issues, here.to_owned(), rule, message(kind));
             }
         }
         _ => push(issues, here.to_owned(), rule, message(kind)),
@@ -98,6 +102,35 @@ fn the_one_meant<'a>(
         (Some(branch), None) => Some(branch),
         _ => None,
     }
+}
+
+/// The values that alternatives allow, when each alternative is nothing but one value or a list of
+/// them: derived schemas write an enum with documented variants that way.
+fn listed_choices(here: &str, branches: &[Vec<ValidationError<'static>>]) -> Option<Vec<Value>> {
+    let mut choices = Vec::new();
+    for branch in branches {
+        let mut listed = false;
+        for error in branch
+            .iter()
+            .filter(|error| error.instance_path().as_str() == here)
+        {
+            match error.kind() {
+                ValidationErrorKind::Constant { expected_value } => {
+                    choices.push(Value::clone(expected_value));
+                    listed = true;
+                }
+                ValidationErrorKind::Enum { options } => {
+                    choices.extend(options.as_array().into_iter().flatten().cloned());
+                    listed = true;
+                }
+                _ => {}
+            }
+        }
+        if !listed {
+            return None;
+        }
+    }
+    Some(choices).filter(|choices| !choices.is_empty())
 }
 
 fn message(kind: &ValidationErrorKind) -> String {

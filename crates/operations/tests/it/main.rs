@@ -1,6 +1,11 @@
 //! Behaviour of the crate through its public face. Numbers in test names are those of the cases in
 //! the specification.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
 mod access;
 mod composition;
 mod envelopes;

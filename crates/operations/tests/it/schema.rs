@@ -89,7 +89,7 @@ fn narrower_inputs_are_incompatible() {
             json!({ "type": "array" }),
             json!({ "type": "array", "items": text }),
         ),
-        (text.clone(), json!(false)),
+        (text, json!(false)),
     ] {
         assert_eq!(
             verdict(old.clone(), new.clone()),
@@ -105,7 +105,7 @@ fn what_cannot_be_compared_is_unknown() {
         json!({ "oneOf": [{ "type": "string" }] }),
         json!({ "not": { "const": 1 } }),
     );
-    assert_eq!(verdict(one.clone(), two), "unknown");
+    assert_eq!(verdict(one, two), "unknown");
     let recursive = |title: &str| {
         json!({
             "$ref": "#/$defs/n", "title": title,

@@ -479,3 +479,88 @@ fn case_091_a_new_required_property_is_incompatible() {
         other => panic!("{other:?}"),
     }
 }
+
+/// How it is sorted.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    /// Oldest first.
+    Asc,
+    /// Newest first.
+    Desc,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(try_from = "String")]
+struct Slug(String);
+
+impl TryFrom<String> for Slug {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.contains(' ') {
+            Err(format!("{text} has a space"))
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Sorting {
+    order: Option<Order>,
+    #[schemars(with = "Option<String>")]
+    slug: Option<Slug>,
+    #[serde(default)]
+    #[schemars(with = "Option<serde_json::Value>")]
+    number: Option<u32>,
+}
+
+fn sorting() -> Operation {
+    operation::<Sorting, String>("a.sort", OperationType::Query).handler(|_, input| async move {
+        let order = input.order.map_or("none", |order| match order {
+            Order::Asc => "asc",
+            Order::Desc => "desc",
+        });
+        Ok(format!(
+            "{order} {:?} {:?}",
+            input.slug.map(|slug| slug.0),
+            input.number
+        ))
+    })
+}
+
+#[tokio::test]
+async fn the_values_of_a_documented_enum_are_told() {
+    let registry = registry([sorting()]);
+    let error = registry
+        .execute("a.sort", json!({ "order": "up" }), anonymous())
+        .await
+        .unwrap_err();
+    assert_eq!(issues(&error), [issue("/order", "enum")]);
+    assert_eq!(
+        error.message,
+        r#"Input of a.sort is invalid: /order: must be one of ["asc","desc"]"#
+    );
+}
+
+#[tokio::test]
+async fn a_type_stricter_than_its_schema_tells_where_and_quotes_nothing() {
+    let registry = registry([sorting()]);
+    for (input, path, told) in [
+        (json!({ "slug": "se cret" }), "/slug", "does not fit"),
+        (json!({ "number": "se cret" }), "/number", "must be u32"),
+    ] {
+        let error = registry
+            .execute("a.sort", input, anonymous())
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::VALIDATION_ERROR);
+        assert_eq!(issues(&error), [issue(path, "invalid")]);
+        assert!(error.message.contains(told), "{}", error.message);
+        assert!(!serde_json::to_string(&error).unwrap().contains("se cret"));
+    }
+    let fine = json!({ "order": "asc", "slug": "x", "number": 1 });
+    assert!(registry.execute("a.sort", fine, anonymous()).await.is_ok());
+}
