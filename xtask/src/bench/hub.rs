@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::process::Command;
@@ -49,8 +50,40 @@ impl HubServer {
         Ok(server)
     }
 
+    /// Whether the hub has that operation: calling one that it has not is answered 404.
+    pub(super) async fn offers(&self, operation: &str) -> Result<bool, BenchError> {
+        Ok(self
+            .post(operation, &Value::Object(serde_json::Map::new()))
+            .await?
+            .0
+            != StatusCode::NOT_FOUND)
+    }
+
     /// Calls an operation and gives its output, the `data` of the envelope.
     pub(super) async fn call(&self, operation: &str, input: &Value) -> Result<Value, BenchError> {
+        let failed = |what: String| BenchError::Contestant {
+            who: "alkhub".to_owned(),
+            what,
+        };
+        let (status, body) = self.post(operation, input).await?;
+        if !status.is_success() {
+            return Err(failed(format!(
+                "answered {operation} with {status}: {body}"
+            )));
+        }
+        match serde_json::from_str::<Value>(&body).map(|envelope| envelope.get("data").cloned()) {
+            Ok(Some(output)) => Ok(output),
+            Ok(None) | Err(_) => Err(failed(format!(
+                "answered {operation} with no envelope: {body}"
+            ))),
+        }
+    }
+
+    async fn post(
+        &self,
+        operation: &str,
+        input: &Value,
+    ) -> Result<(StatusCode, String), BenchError> {
         let request = |source| BenchError::Request {
             who: "alkhub".to_owned(),
             source,
@@ -64,22 +97,7 @@ impl HubServer {
             .send()
             .await
             .map_err(request)?;
-        let status = answer.status();
-        let body = answer.text().await.map_err(request)?;
-        if !status.is_success() {
-            let what = format!("answered {operation} with {status}: {body}");
-            return Err(BenchError::Contestant {
-                who: "alkhub".to_owned(),
-                what,
-            });
-        }
-        match serde_json::from_str::<Value>(&body).map(|envelope| envelope.get("data").cloned()) {
-            Ok(Some(output)) => Ok(output),
-            Ok(None) | Err(_) => Err(BenchError::Contestant {
-                who: "alkhub".to_owned(),
-                what: format!("answered {operation} with no envelope: {body}"),
-            }),
-        }
+        Ok((answer.status(), answer.text().await.map_err(request)?))
     }
 
     /// Starts the process and does not wait for it.

@@ -88,10 +88,15 @@ impl Lab {
         } else {
             "not asked for (--peers)".to_owned()
         };
-        self.missing.push(Missing {
-            rival: peer.package.to_owned(),
-            reason,
-        });
+        self.miss(peer.package, &reason);
         Ok(None)
+    }
+
+    /// Records that something is not measured, and why.
+    pub(super) fn miss(&mut self, rival: &str, reason: &str) {
+        self.missing.push(Missing {
+            rival: rival.to_owned(),
+            reason: reason.to_owned(),
+        });
     }
 }

@@ -12,6 +12,8 @@ use super::lab::Lab;
 use super::sqlite::Sqlite;
 use super::{About, Bench, BenchError};
 
+const OPERATION: &str = "session.list";
+
 pub(super) struct ListSessions;
 
 #[async_trait]
@@ -34,13 +36,17 @@ impl Bench for ListSessions {
         for size in sizes {
             let data = lab.directory(&format!("sessions-{size}"))?;
             let hub = HubServer::start(lab, &data).await?;
+            if !hub.offers(OPERATION).await? {
+                lab.miss(OPERATION, "this hub has no such operation");
+                return Ok(Vec::new());
+            }
             let project = calls::project(&hub, "bench").await?;
             drop(hub);
             fill(&data, &project, size).await?;
             contestants.push(Box::new(Calls {
                 who: format!("{size} sessions"),
                 hub: Arc::new(HubServer::start(lab, &data).await?),
-                operation: "session.list",
+                operation: OPERATION,
                 input: json!({ "limit": 50 }),
                 count: calls::count(lab, 200),
             }));
