@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::example::example;
-use super::types::{fields, resolve, type_of};
+use super::types::{fields, prose, resolve, type_of};
 use super::{Page, wrap};
 
 /// The page of a document made by [`crate::openapi::document`].
@@ -23,12 +23,13 @@ pub(crate) fn reference(document: &Value) -> Page {
                         }
                     }
                 }
+                h2 { a href="#errors" { "Common errors" } }
                 h2 { a href="#types" { "Types" } }
             }
             main #top {
                 h1 { "alkhub operations" }
                 p.facts { "Version " (text(document, "/info/version")) }
-                p { (text(document, "/info/description")) }
+                p { (prose(text(document, "/info/description"))) }
                 p { "The examples read the key from the file " code { "KEY_FILE" } "; on the hub's own machine that is " code { "local-key" } " in the data directory." }
                 @for (namespace, operations) in &groups {
                     section {
@@ -36,6 +37,7 @@ pub(crate) fn reference(document: &Value) -> Page {
                         @for operation in operations { (article(document, server, operation)) }
                     }
                 }
+                (common_errors(document))
                 (types(document))
             }
         }
@@ -94,7 +96,7 @@ fn article(document: &Value, server: &str, operation: &Operation<'_>) -> Markup 
         article #(id) {
             h3 { a href={ "#" (id) } { (id) } span class={ "kind " (kind) } { (kind) } }
             @if let Some(title) = post.get("summary").and_then(Value::as_str) { p { strong { (title) } } }
-            p { (text(post, "/description")) }
+            p { (prose(text(post, "/description"))) }
             p.facts {
                 code { "POST " (path) }
                 @if *get { " or " code { "GET" } " with query parameters" }
@@ -113,10 +115,8 @@ fn article(document: &Value, server: &str, operation: &Operation<'_>) -> Markup 
             h4 { "Example" }
             pre { code { (curl(server, path, &sent)) } }
             pre { code { (command_line(id, &sent)) } }
-            details {
-                summary { "Errors" }
-                (errors(document, post))
-            }
+            h4 { "Errors" }
+            (errors(document, post))
         }
     }
 }
@@ -160,25 +160,82 @@ fn scopes(post: &Value) -> Markup {
     }
 }
 
+/// The failures an operation declares; those every operation can end with stand in one table.
 fn errors(document: &Value, post: &Value) -> Markup {
+    let common = common_failures(document);
     let responses = post.get("responses").and_then(Value::as_object);
-    let failures = responses
+    let own: Vec<Failure<'_>> = responses
         .into_iter()
         .flatten()
-        .filter(|(status, _)| status.as_str() != "200");
+        .filter(|(status, _)| status.as_str() != "200")
+        .flat_map(|(status, response)| failures(status, resolve(document, response)))
+        .filter(|failure| !common.contains(failure))
+        .collect();
+    html! {
+        @if !own.is_empty() { (failure_table(&own)) }
+        p.facts {
+            @if own.is_empty() { "The " } @else { "Beside the " }
+            a href="#errors" { "common ones" }
+            "."
+        }
+    }
+}
+
+fn common_errors(document: &Value) -> Markup {
+    html! {
+        section {
+            h2 #errors { "Common errors" }
+            article {
+                p { "Every operation can end with these." }
+                (failure_table(&common_failures(document)))
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+struct Failure<'a> {
+    status: &'a str,
+    code: &'a str,
+    when: &'a str,
+}
+
+fn common_failures(document: &Value) -> Vec<Failure<'_>> {
+    let responses = document
+        .pointer("/components/responses")
+        .and_then(Value::as_object);
+    responses
+        .into_iter()
+        .flatten()
+        .flat_map(|(name, response)| failures(name.trim_start_matches("Error"), response))
+        .collect()
+}
+
+/// A paragraph a failure, as [`crate::openapi`] describes them.
+fn failures<'a>(status: &'a str, response: &'a Value) -> impl Iterator<Item = Failure<'a>> {
+    text(response, "/description")
+        .split("\n\n")
+        .map(move |line| {
+            let (code, when) = line.split_once(": ").unwrap_or(("", line));
+            Failure {
+                status,
+                code: code.trim_matches('`'),
+                when,
+            }
+        })
+}
+
+fn failure_table(failures: &[Failure<'_>]) -> Markup {
     html! {
         div.table {
             table {
                 thead { tr { th { "Status" } th { "Code" } th { "When" } } }
                 tbody {
-                    @for (status, response) in failures {
-                        @for line in text(resolve(document, response), "/description").split("\n\n") {
-                            @let (code, when) = line.split_once(": ").unwrap_or(("", line));
-                            tr {
-                                td { (status) }
-                                td { code { (code.trim_matches('`')) } }
-                                td { (when) }
-                            }
+                    @for failure in failures {
+                        tr {
+                            td { (failure.status) }
+                            td { code { (failure.code) } }
+                            td { (prose(failure.when)) }
                         }
                     }
                 }
@@ -198,7 +255,7 @@ fn types(document: &Value) -> Markup {
                 article #{ "type-" (name) } {
                     h3 { a href={ "#type-" (name) } { (name) } }
                     @if let Some(description) = schema.get("description").and_then(Value::as_str) {
-                        p { (description) }
+                        p { (prose(description)) }
                     }
                     @match fields(document, schema) {
                         Some(table) => (table),

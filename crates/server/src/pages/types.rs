@@ -24,6 +24,15 @@ pub(super) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     found
 }
 
+/// Text with what stands between backticks as code.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// The fields of an object as a table; `None` when the schema has none.
 pub(super) fn fields(document: &Value, schema: &Value) -> Option<Markup> {
     let schema = resolve(document, schema);
@@ -140,7 +149,7 @@ fn meaning(schema: &Value) -> Markup {
         }
     }
     html! {
-        @if let Some(description) = description { (description) }
+        @if let Some(description) = description { (prose(description)) }
         @if !notes.is_empty() {
             @if description.is_some() { " " }
             span.facts { "(" (notes.join("; ")) ")" }
