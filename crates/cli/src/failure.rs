@@ -84,6 +84,17 @@ impl Failure {
         }
     }
 
+    /// All of it in one line, for a log.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Failure::Settings(faults) => {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                faults.join("; ")
+            }
+            other => other.to_string(),
+        }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Failure::Usage(_) | Failure::Settings(_) => 2,
@@ -201,18 +212,9 @@ fn details_text(text: &mut String, refusal: &Refusal) {
     if !missing.is_empty() {
         line(text, &format!("missing: {}", missing.join(", ")));
     }
-    for (name, label) in [("path", "path"), ("cycle", "cycle"), ("cycles", "cycle")] {
-        for cycle in list(name) {
-            let steps: Vec<&str> = match cycle {
-                Value::Array(steps) => steps.iter().filter_map(Value::as_str).collect(),
-                _ => continue,
-            };
-            line(text, &format!("{label}: {}", steps.join(" → ")));
-        }
-        let flat: Vec<&str> = list(name).filter_map(Value::as_str).collect();
-        if !flat.is_empty() {
-            line(text, &format!("{label}: {}", flat.join(" → ")));
-        }
+    for cycle in list("cycles").filter_map(Value::as_array) {
+        let steps: Vec<&str> = cycle.iter().filter_map(Value::as_str).collect();
+        line(text, &format!("circle: {}", steps.join(" → ")));
     }
     if let Some(by) = details.get("by").and_then(Value::as_object) {
         let held: Vec<String> = by

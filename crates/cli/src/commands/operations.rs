@@ -74,7 +74,7 @@ const LIST: View = View::Rows {
         column("OPERATION", "/name"),
         column("TYPE", "/type"),
         column("VERSION", "/version"),
-        column("TITLE", "/title"),
+        column("WHAT IT DOES", "/description"),
     ],
     empty: "no operations",
 };
@@ -83,8 +83,8 @@ const FOUND: View = View::Rows {
     columns: &[
         column("OPERATION", "/name"),
         column("TYPE", "/type"),
-        column("TITLE", "/title"),
         column("SCORE", "/score"),
+        column("WHAT IT DOES", "/description"),
     ],
     empty: "nothing found",
 };

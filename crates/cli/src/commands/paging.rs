@@ -14,7 +14,7 @@ pub(crate) struct Paging {
     /// Go on where an earlier answer ended; the other options must be the same
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
-    /// Newest or oldest first
+    /// Which end of the list comes first
     #[arg(long, value_name = "ORDER", value_parser = ["asc", "desc"])]
     order: Option<String>,
 }

@@ -82,11 +82,19 @@ impl Serve {
             .build()
             .map_err(|problem| Failure::Local(format!("cannot start: {problem}")))?;
         let told = *output;
+        let live = Arc::new(loaded.config);
         let options = ServeOptions {
-            config: Arc::new(loaded.config),
+            config: Arc::clone(&live),
             announce: Box::new(move |announcement| announce(&announcement, &told)),
         };
-        let served = runtime.block_on(alkhub_server::run(options));
+        let (global, settings) = (global.clone(), self.settings());
+        let read_again =
+            move || config::load(&global, settings.clone()).map_err(|problem| problem.sentence());
+        let served = runtime.block_on(async {
+            alkhub_server::reload_on_hangup(live, read_again)
+                .map_err(alkhub_server::ServeError::Signals)?;
+            alkhub_server::run(options).await
+        });
         // Told to stop twice, the server leaves tasks behind that nobody shall wait for.
         runtime.shutdown_background();
         served.map_err(|problem| {

@@ -11,6 +11,7 @@ use super::paging::Paging;
 use super::project::is_false;
 use super::values;
 use crate::args::Global;
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::plan::Plan;
@@ -167,16 +168,14 @@ pub(crate) struct Ready {
     include_mapped: bool,
 }
 
-#[derive(Debug, Args, Serialize)]
+#[derive(Debug, Args)]
 pub(crate) struct Blocked {
     /// Slug (with --project) or id of one task
-    #[serde(skip)]
     task: Option<String>,
     /// Name or id of the project
     #[arg(long, value_name = "PROJECT", required_unless_present = "task")]
-    #[serde(skip)]
     project: Option<String>,
-    /// At most this many
+    /// Show at most this many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: Option<u16>,
 }
@@ -420,14 +419,7 @@ impl Task {
             Task::Ready(ready) => Plan::new("task.ready", ready, &view::READY)?
                 .when(ready.include_mapped, "excludeMapped", json!(false))
                 .project(&ready.project, "projectId"),
-            Task::Blocked(blocked) => {
-                let plan = Plan::new("task.blocked", blocked, &view::BLOCKED)?;
-                let project = blocked.project.as_deref();
-                match &blocked.task {
-                    Some(task) => plan.task(task, project, "id"),
-                    None => plan.maybe_project(project, "projectId"),
-                }
-            }
+            Task::Blocked(blocked) => return super::wait(blocked.run(global, output))?,
             Task::List(list) => Plan::new("task.list", list, &view::LIST)?
                 .maybe_project(list.project.as_deref(), "projectId"),
             Task::Show(one) => {
@@ -478,6 +470,23 @@ impl Task {
             }
         };
         super::call(plan, global, output)
+    }
+}
+
+impl Blocked {
+    async fn run(&self, global: &Global, output: &Output) -> Result<(), Failure> {
+        let plan = Plan::new("task.blocked", &json!({}), &view::BLOCKED)?;
+        let project = self.project.as_deref();
+        let plan = match &self.task {
+            Some(task) => plan.task(task, project, "id"),
+            None => plan.maybe_project(project, "projectId"),
+        };
+        let (view, mut data) = plan.data(&Client::new(global)?, output).await?;
+        // The operation has no limit of its own.
+        if let (Some(limit), Some(Value::Array(items))) = (self.limit, data.get_mut("items")) {
+            items.truncate(usize::from(limit));
+        }
+        view.show(&data, output)
     }
 }
 

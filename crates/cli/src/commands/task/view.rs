@@ -108,6 +108,43 @@ pub(super) const DEPENDENCIES: View = View::Rows {
     empty: "no dependencies",
 };
 
+/// Each waiting task, and below it what it waits for, deeper the further away.
 fn blocked(data: &Value) -> String {
-    data.to_string()
+    let items = data.get("items").and_then(Value::as_array);
+    let mut lines = Vec::new();
+    for item in items.into_iter().flatten() {
+        lines.push(standing(item));
+        for link in item
+            .get("chain")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let distance = link.get("distance").and_then(Value::as_u64).unwrap_or(1);
+            let indent = "  ".repeat(usize::try_from(distance).unwrap_or(1).min(20));
+            let can_start = if link.get("canStart") == Some(&Value::Bool(true)) {
+                ", can start"
+            } else {
+                ""
+            };
+            lines.push(format!("{indent}waits for {}{can_start}", standing(link)));
+        }
+    }
+    if lines.is_empty() {
+        return "no task waits for another".to_owned();
+    }
+    if data.get("truncated") == Some(&Value::Bool(true)) {
+        lines.push("and more, which the answer leaves out".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// `parser (pending)`
+fn standing(row: &Value) -> String {
+    let word = |pointer: &str| {
+        row.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    format!("{} ({})", word("/task/slug"), word("/task/status"))
 }
