@@ -6,7 +6,7 @@
 mod postgres;
 mod sqlite;
 
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, IntoLikeExpr, LikeExpr, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoLikeExpr, LikeExpr, SimpleExpr};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Select, Value, sqlx};
 
 use serde_json::{Map, Value as Json};
@@ -57,6 +57,12 @@ impl Engine {
     /// The text under a top-level key of a JSON column.
     pub(crate) fn json_text(self, table: &str, column: &str, key: &str) -> SimpleExpr {
         Expr::cust(self.json_text_sql(&format!("\"{table}\".\"{column}\""), key))
+    }
+
+    /// The integer under a top-level key of a JSON column.
+    pub(crate) fn json_integer(self, table: &str, column: &str, key: &str) -> SimpleExpr {
+        let text = self.json_text_sql(&format!("\"{table}\".\"{column}\""), key);
+        Expr::cust(format!("cast({text} as integer)"))
     }
 
     /// Whether nothing, or null, stands at a path of a JSON column.
@@ -194,10 +200,7 @@ impl Engine {
     fn folded(self, column: SimpleExpr) -> SimpleExpr {
         match self {
             Self::Sqlite => Func::lower(column).into(),
-            Self::Postgres => {
-                Func::lower(column.binary(BinOper::Custom("collate".into()), Expr::cust("\"C\"")))
-                    .into()
-            }
+            Self::Postgres => Expr::cust_with_expr("lower($1 collate \"C\")", column),
         }
     }
 

@@ -106,46 +106,30 @@ impl StorageError {
 /// Gives conflicts the caller's own meaning.
 pub trait StorageResultExt<T> {
     /// Replaces a refusal by the unique index `index`; other failures are converted.
-    fn on_unique<E: From<StorageError>>(
-        self,
-        index: &str,
-        error: impl FnOnce() -> E,
-    ) -> Result<T, E>;
+    fn on_unique<E: From<StorageError>>(self, index: &str, error: E) -> Result<T, E>;
 
     /// Replaces a refusal by a foreign key; other failures are converted.
-    fn on_foreign_key<E: From<StorageError>>(self, error: impl FnOnce() -> E) -> Result<T, E>;
+    fn on_foreign_key<E: From<StorageError>>(self, error: E) -> Result<T, E>;
 
     /// Replaces a refusal by the rule `name`; other failures are converted.
-    fn on_rule<E: From<StorageError>>(
-        self,
-        name: &str,
-        error: impl FnOnce() -> E,
-    ) -> Result<T, E>;
+    fn on_rule<E: From<StorageError>>(self, name: &str, error: E) -> Result<T, E>;
 }
 
 impl<T> StorageResultExt<T> for Result<T, StorageError> {
-    fn on_unique<E: From<StorageError>>(
-        self,
-        index: &str,
-        error: impl FnOnce() -> E,
-    ) -> Result<T, E> {
-        self.map_err(|found| if found.is_unique(index) { error() } else { found.into() })
+    fn on_unique<E: From<StorageError>>(self, index: &str, error: E) -> Result<T, E> {
+        self.map_err(|found| if found.is_unique(index) { error } else { found.into() })
     }
 
-    fn on_foreign_key<E: From<StorageError>>(self, error: impl FnOnce() -> E) -> Result<T, E> {
+    fn on_foreign_key<E: From<StorageError>>(self, error: E) -> Result<T, E> {
         self.map_err(|found| match found {
-            StorageError::ForeignKey { .. } => error(),
+            StorageError::ForeignKey { .. } => error,
             other => other.into(),
         })
     }
 
-    fn on_rule<E: From<StorageError>>(
-        self,
-        name: &str,
-        error: impl FnOnce() -> E,
-    ) -> Result<T, E> {
+    fn on_rule<E: From<StorageError>>(self, name: &str, error: E) -> Result<T, E> {
         self.map_err(|found| match found {
-            StorageError::Rule { name: broken } if broken == name => error(),
+            StorageError::Rule { name: broken } if broken == name => error,
             other => other.into(),
         })
     }

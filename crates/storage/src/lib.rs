@@ -19,6 +19,7 @@ pub mod roles;
 pub mod services;
 pub mod sessions;
 pub mod spokes;
+pub mod tasks;
 #[cfg(feature = "testing")]
 #[expect(
     clippy::expect_used,

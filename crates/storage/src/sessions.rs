@@ -10,7 +10,7 @@ mod usage;
 
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Set, Statement, TryInsertResult,
 };
 use serde_json::{Map, Value};
@@ -474,9 +474,12 @@ async fn insert_with_slug(
         let outcome = sessions::Entity::insert(row)
             .on_conflict_do_nothing_on([sessions::Column::Slug])
             .exec_with_returning(db)
-            .await?;
-        if let TryInsertResult::Inserted(session) = outcome {
-            return Ok(session);
+            .await;
+        match outcome {
+            Ok(TryInsertResult::Inserted(session)) => return Ok(session),
+            // A skipped row is "conflicted" in one version of the library, "not found" in another.
+            Ok(_) | Err(DbErr::RecordNotFound(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Err(StorageError::Unique { index: "unq_sessions_slug".into() })

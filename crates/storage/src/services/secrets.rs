@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, LockBehavior, LockType, OnConflict};
+use sea_orm::sea_query::{ExprTrait, LockBehavior, LockType, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
@@ -160,10 +160,7 @@ pub async fn secrets_with_old_key(
     limit: u64,
 ) -> Result<Vec<client_secrets::Model>, StorageError> {
     Ok(client_secrets::Entity::find()
-        .filter(Expr::cust_with_values(
-            "cast(\"value\" ->> 'keyVersion' as integer) < $1",
-            [version],
-        ))
+        .filter(Engine::of(db).json_integer("client_secrets", "value", "keyVersion").lt(version))
         .order_by_asc(client_secrets::Column::Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

@@ -1,11 +1,11 @@
 //! Sessions nobody works in any more.
 
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use crate::entity::sessions;
+use crate::entity::{parts, sessions};
 use crate::enums::SessionStatus;
 use crate::error::StorageError;
 use crate::ids::SessionId;
@@ -22,13 +22,7 @@ pub async fn stale_busy_sessions(
         .filter(Expr::cust(super::OPEN))
         .filter(Expr::cust("sessions.status in ('busy', 'retry')"))
         .filter(sessions::Column::UpdatedAt.lt(silent_since))
-        .filter(Expr::cust_with_values(
-            "not exists (
-                select 1 from parts
-                where parts.session_id = sessions.id and parts.updated_at >= $1
-            )",
-            [silent_since],
-        ))
+        .filter(Expr::exists(written_since(silent_since)).not())
         .order_by_asc(sessions::Column::UpdatedAt)
         .all(db)
         .await?)
@@ -91,6 +85,16 @@ pub async fn prune_sessions(
         .exec(db)
         .await?;
     Ok(ids)
+}
+
+/// Parts of the session that were written at a moment or later.
+fn written_since(moment: DateTimeUtc) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(parts::Entity)
+        .and_where(Expr::cust("parts.session_id = sessions.id"))
+        .and_where(ColumnTrait::gte(&parts::Column::UpdatedAt, moment))
+        .to_owned()
 }
 
 /// No active mapping refers to the session.

@@ -129,7 +129,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, SearchQueryError> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
-        let excluded = rest.starts_with('-') && rest.len() > 1;
+        // Two hyphens begin an option of some command, which is looked for.
+        let excluded = rest.starts_with('-') && rest.len() > 1 && !rest.starts_with("--");
         if excluded {
             rest = &rest[1..];
         }
