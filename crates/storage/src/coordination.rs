@@ -7,9 +7,7 @@ mod detections;
 mod mapping_status;
 mod queries;
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect, Set};
 
 use crate::entity::{mappings, sessions, tasks, workspaces};
 use crate::enums::MappingStatus;
@@ -84,11 +82,17 @@ pub async fn create_mapping(
         ),
         None => None,
     };
-    if task.as_ref().is_some_and(|task| task.project_id != session.project_id) {
+    if task
+        .as_ref()
+        .is_some_and(|task| task.project_id != session.project_id)
+    {
         return Err(StorageError::rule("other_project"));
     }
     check_workspace(db, new.workspace_id.as_ref(), &session.project_id).await?;
-    if active_mapping_of_session(db, &new.session_id).await?.is_some() {
+    if active_mapping_of_session(db, &new.session_id)
+        .await?
+        .is_some()
+    {
         return Err(StorageError::rule("session_taken"));
     }
     if let Some(task) = &new.task_id
@@ -126,7 +130,10 @@ pub async fn update_mapping(
         .one(db)
         .await?
         .ok_or(StorageError::NotFound)?;
-    let mut row = mappings::ActiveModel { id: Set(id.clone()), ..Default::default() };
+    let mut row = mappings::ActiveModel {
+        id: Set(id.clone()),
+        ..Default::default()
+    };
     if let Some(workspace) = changes.workspace_id {
         let session = sessions::Entity::find_by_id(stored.session_id.clone())
             .one(db)
@@ -153,13 +160,19 @@ async fn check_workspace(
     workspace: Option<&WorkspaceId>,
     project: &ProjectId,
 ) -> Result<(), StorageError> {
-    let Some(workspace) = workspace else { return Ok(()) };
+    let Some(workspace) = workspace else {
+        return Ok(());
+    };
     let row = workspaces::Entity::find_by_id(workspace.clone())
         .lock_shared()
         .one(db)
         .await?
         .ok_or(StorageError::NotFound)?;
-    if row.project_id == *project { Ok(()) } else { Err(StorageError::rule("other_project")) }
+    if row.project_id == *project {
+        Ok(())
+    } else {
+        Err(StorageError::rule("other_project"))
+    }
 }
 
 /// The predicate of active mappings.

@@ -148,7 +148,10 @@ pub async fn role_by_name(
     db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<Option<roles::Model>, StorageError> {
-    Ok(roles::Entity::find().filter(roles::Column::Name.eq(name)).one(db).await?)
+    Ok(roles::Entity::find()
+        .filter(roles::Column::Name.eq(name))
+        .one(db)
+        .await?)
 }
 
 /// Roles by name, of one mode and under one parent where these are given.
@@ -193,7 +196,10 @@ pub async fn role_ancestors(
         select roles.* from chain join roles on roles.id = chain.id order by chain.depth",
         [name.into(), (MAX_DEPTH as i32).into()],
     );
-    Ok(roles::Entity::find().from_raw_sql(statement).all(db).await?)
+    Ok(roles::Entity::find()
+        .from_raw_sql(statement)
+        .all(db)
+        .await?)
 }
 
 /// How many open sessions run under a role.

@@ -97,10 +97,16 @@ pub async fn update_client(
     changes: ClientChanges,
 ) -> Result<clients::Model, StorageError> {
     let stored = locked(db, id).await?;
-    if changes.if_updated_at.is_some_and(|seen| seen != time::whole_milliseconds(stored.updated_at)) {
+    if changes
+        .if_updated_at
+        .is_some_and(|seen| seen != time::whole_milliseconds(stored.updated_at))
+    {
         return Err(StorageError::Stale);
     }
-    let mut row = clients::ActiveModel { id: Set(id.clone()), ..Default::default() };
+    let mut row = clients::ActiveModel {
+        id: Set(id.clone()),
+        ..Default::default()
+    };
     if let Some(name) = changes.name {
         row.name = Set(name);
     }
@@ -174,7 +180,11 @@ pub async fn transfer_client(
 /// Deletes a client with its secrets and registrations. Needs a transaction. Errors: `NotFound`.
 pub async fn delete_client(db: &impl ConnectionTrait, id: &ClientId) -> Result<(), StorageError> {
     let deleted = clients::Entity::delete_by_id(id.clone()).exec(db).await?;
-    if deleted.rows_affected == 0 { Err(StorageError::NotFound) } else { Ok(()) }
+    if deleted.rows_affected == 0 {
+        Err(StorageError::NotFound)
+    } else {
+        Ok(())
+    }
 }
 
 /// The client with an id, if the asker may see it.
@@ -183,7 +193,10 @@ pub async fn client_by_id(
     scope: &Scope,
     id: &ClientId,
 ) -> Result<Option<clients::Model>, StorageError> {
-    Ok(clients::Entity::find_by_id(id.clone()).filter(scope.clients(Engine::of(db))).one(db).await?)
+    Ok(clients::Entity::find_by_id(id.clone())
+        .filter(scope.clients(Engine::of(db)))
+        .one(db)
+        .await?)
 }
 
 /// The client with a name, if the asker may see it.
@@ -219,7 +232,10 @@ pub async fn list_clients(
     if let Some(enabled) = filter.enabled {
         select = select.filter(clients::Column::Enabled.eq(enabled));
     }
-    page::by_creation(db, select, "clients", filter, request, |row| (row.created_at, row.id.to_string())).await
+    page::by_creation(db, select, "clients", filter, request, |row| {
+        (row.created_at, row.id.to_string())
+    })
+    .await
 }
 
 /// Clients whose configuration a check finds fault with, by name, with what it found. For the start
@@ -229,7 +245,10 @@ pub async fn invalid_clients<Issue>(
     check: impl Fn(&clients::Model) -> Vec<Issue>,
 ) -> Result<Vec<(ClientId, Vec<Issue>)>, StorageError> {
     let rows = clients::Entity::find()
-        .order_by(Engine::of(db).bytewise("clients", "name"), sea_orm::Order::Asc)
+        .order_by(
+            Engine::of(db).bytewise("clients", "name"),
+            sea_orm::Order::Asc,
+        )
         .all(db)
         .await?;
     Ok(rows
@@ -242,10 +261,7 @@ pub async fn invalid_clients<Issue>(
         .collect())
 }
 
-async fn locked(
-    db: &impl ConnectionTrait,
-    id: &ClientId,
-) -> Result<clients::Model, StorageError> {
+async fn locked(db: &impl ConnectionTrait, id: &ClientId) -> Result<clients::Model, StorageError> {
     clients::Entity::find_by_id(id.clone())
         .lock_exclusive()
         .one(db)

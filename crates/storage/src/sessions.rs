@@ -10,14 +10,15 @@ mod usage;
 
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Set, Statement, TryInsertResult,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set, Statement, TryInsertResult,
 };
 use serde_json::{Map, Value};
 
 use crate::engine::Engine;
-use crate::entity::{detections, mappings, messages as message_rows, parts as part_rows, sessions,
-    workspaces};
+use crate::entity::{
+    detections, mappings, messages as message_rows, parts as part_rows, sessions, workspaces,
+};
 use crate::enums::SessionStatus;
 use crate::error::StorageError;
 use crate::ids::{AccountId, ProjectId, SessionId, WorkspaceId};
@@ -173,10 +174,16 @@ pub async fn update_session(
     changes: SessionChanges,
 ) -> Result<sessions::Model, StorageError> {
     let stored = lock_session(db, id).await?;
-    if changes.if_updated_at.is_some_and(|seen| seen != time::whole_milliseconds(stored.updated_at)) {
+    if changes
+        .if_updated_at
+        .is_some_and(|seen| seen != time::whole_milliseconds(stored.updated_at))
+    {
         return Err(StorageError::Stale);
     }
-    let mut row = sessions::ActiveModel { id: Set(id.clone()), ..Default::default() };
+    let mut row = sessions::ActiveModel {
+        id: Set(id.clone()),
+        ..Default::default()
+    };
     if let Some(title) = changes.title {
         row.title = Set(title);
     }
@@ -205,7 +212,10 @@ pub async fn session_by_id(
     scope: &Scope,
     id: &SessionId,
 ) -> Result<Option<sessions::Model>, StorageError> {
-    Ok(sessions::Entity::find_by_id(id.clone()).filter(scope.sessions(Engine::of(db))).one(db).await?)
+    Ok(sessions::Entity::find_by_id(id.clone())
+        .filter(scope.sessions(Engine::of(db)))
+        .one(db)
+        .await?)
 }
 
 /// The session with a slug, if the asker may see it.
@@ -268,7 +278,10 @@ pub async fn list_sessions(
     if let Some(to) = filter.to {
         select = select.filter(sessions::Column::CreatedAt.lt(to));
     }
-    page::by_creation(db, select, "sessions", filter, request, |row| (row.created_at, row.id.to_string())).await
+    page::by_creation(db, select, "sessions", filter, request, |row| {
+        (row.created_at, row.id.to_string())
+    })
+    .await
 }
 
 /// Sessions that are not archived, the last changed first, optionally of one project.
@@ -280,7 +293,10 @@ pub async fn open_sessions(
     if let Some(project) = project {
         select = select.filter(sessions::Column::ProjectId.eq(project.clone()));
     }
-    Ok(select.order_by_desc(sessions::Column::UpdatedAt).all(db).await?)
+    Ok(select
+        .order_by_desc(sessions::Column::UpdatedAt)
+        .all(db)
+        .await?)
 }
 
 /// The sessions directly under one, oldest first, that the asker may see.
@@ -333,7 +349,12 @@ pub async fn session_tree(
         .await?;
     let mut tree: Vec<Descendant> = rows
         .into_iter()
-        .filter_map(|session| Some(Descendant { depth: *depths.get(&session.id)?, session }))
+        .filter_map(|session| {
+            Some(Descendant {
+                depth: *depths.get(&session.id)?,
+                session,
+            })
+        })
         .collect();
     tree.sort_by_key(|descendant| descendant.depth);
     Ok(tree)
@@ -370,7 +391,10 @@ pub async fn set_session_status(
     if to == SessionStatus::Archived {
         update = update.col_expr(sessions::Column::ArchivedAt, Expr::value(now));
     } else if from == SessionStatus::Archived {
-        update = update.col_expr(sessions::Column::ArchivedAt, Expr::value(None::<DateTimeUtc>));
+        update = update.col_expr(
+            sessions::Column::ArchivedAt,
+            Expr::value(None::<DateTimeUtc>),
+        );
     }
     if !notes.is_empty() {
         update = update.col_expr(
@@ -452,8 +476,13 @@ async fn check_workspace(
     workspace: Option<&WorkspaceId>,
     project: &ProjectId,
 ) -> Result<(), StorageError> {
-    let Some(workspace) = workspace else { return Ok(()) };
-    let row = workspaces::Entity::find_by_id(workspace.clone()).lock_shared().one(db).await?;
+    let Some(workspace) = workspace else {
+        return Ok(());
+    };
+    let row = workspaces::Entity::find_by_id(workspace.clone())
+        .lock_shared()
+        .one(db)
+        .await?;
     match row {
         Some(row) if row.project_id == *project => Ok(()),
         Some(_) => Err(StorageError::rule("other_project")),
@@ -482,5 +511,7 @@ async fn insert_with_slug(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(StorageError::Unique { index: "unq_sessions_slug".into() })
+    Err(StorageError::Unique {
+        index: "unq_sessions_slug".into(),
+    })
 }

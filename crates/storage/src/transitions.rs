@@ -121,7 +121,9 @@ mod tests {
 
     /// The listed transitions, as `from>to` in the order of the words.
     fn listed<S: Transitions>(all: &[S]) -> Vec<String> {
-        let pairs = all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to)));
+        let pairs = all
+            .iter()
+            .flat_map(|from| all.iter().map(move |to| (*from, *to)));
         pairs
             .filter(|(from, to)| from != to && from.may_become(*to))
             .map(|(from, to)| format!("{}>{}", from.into(), to.into()))
@@ -215,8 +217,16 @@ mod tests {
         let refused = MappingStatus::Completed.check(MappingStatus::Active);
         assert!(matches!(
             refused,
-            Err(StorageError::IllegalTransition { table: "mappings", from: "completed", to: "active" })
+            Err(StorageError::IllegalTransition {
+                table: "mappings",
+                from: "completed",
+                to: "active"
+            })
         ));
-        assert!(MappingStatus::Completed.check(MappingStatus::Completed).is_ok());
+        assert!(
+            MappingStatus::Completed
+                .check(MappingStatus::Completed)
+                .is_ok()
+        );
     }
 }

@@ -170,7 +170,10 @@ pub async fn open_detections(
         Some(false) => select = select.filter(detections::Column::ResolvedAt.is_not_null()),
         None => {}
     }
-    page::by_creation(db, select, "detections", filter, request, |row| (row.created_at, row.id.to_string())).await
+    page::by_creation(db, select, "detections", filter, request, |row| {
+        (row.created_at, row.id.to_string())
+    })
+    .await
 }
 
 /// The open detections of each of some sessions, oldest first.
@@ -249,8 +252,11 @@ pub async fn resolve_detections_of_session(
     if let Some(kind) = anomaly_type {
         select = select.filter(detections::Column::AnomalyType.eq(kind));
     }
-    let rows =
-        select.order_by_asc(detections::Column::Id).lock_exclusive().all(db).await?;
+    let rows = select
+        .order_by_asc(detections::Column::Id)
+        .lock_exclusive()
+        .all(db)
+        .await?;
     let mut resolved = Vec::with_capacity(rows.len());
     for row in rows {
         resolved.push(resolve(db, row, None, None, None).await?);
@@ -274,8 +280,10 @@ pub async fn prune_detections(
         .into_tuple()
         .all(db)
         .await?;
-    let deleted =
-        detections::Entity::delete_many().filter(detections::Column::Id.is_in(ids)).exec(db).await?;
+    let deleted = detections::Entity::delete_many()
+        .filter(detections::Column::Id.is_in(ids))
+        .exec(db)
+        .await?;
     Ok(deleted.rows_affected)
 }
 
@@ -297,7 +305,10 @@ async fn repeat(
         updated_at: Set(time::after(open.updated_at)),
         ..Default::default()
     };
-    Ok(Raised::Repeated { detection: row.update(db).await?, risen })
+    Ok(Raised::Repeated {
+        detection: row.update(db).await?,
+        risen,
+    })
 }
 
 async fn resolve(

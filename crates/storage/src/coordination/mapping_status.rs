@@ -41,7 +41,12 @@ pub async fn set_mapping_status(
         .ok_or(StorageError::NotFound)?;
     // The task before the mapping: everybody locks in this order.
     let task = match seen.task_id {
-        Some(task) => tasks::Entity::find_by_id(task).lock_exclusive().one(db).await?,
+        Some(task) => {
+            tasks::Entity::find_by_id(task)
+                .lock_exclusive()
+                .one(db)
+                .await?
+        }
         None => None,
     };
     let mapping = mappings::Entity::find_by_id(id.clone())
@@ -78,7 +83,10 @@ pub async fn status_mismatches(
         .filter(Expr::cust("tasks.status not in ('in-progress', 'blocked')"))
         .all(db)
         .await?;
-    Ok(rows.into_iter().filter_map(|(mapping, task)| Some((mapping, task?))).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|(mapping, task)| Some((mapping, task?)))
+        .collect())
 }
 
 async fn move_task(

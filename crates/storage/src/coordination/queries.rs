@@ -153,8 +153,16 @@ pub async fn children_of(
     let mut children = Vec::with_capacity(mappings.len());
     for mapping in mappings {
         if let Some(session) = sessions.get_mut(&mapping.session_id) {
-            let task = mapping.task_id.as_ref().and_then(|task| tasks.get(task)).cloned();
-            children.push(Child { session: session.clone(), task, mapping });
+            let task = mapping
+                .task_id
+                .as_ref()
+                .and_then(|task| tasks.get(task))
+                .cloned();
+            children.push(Child {
+                session: session.clone(),
+                task,
+                mapping,
+            });
         }
     }
     Ok(children)
@@ -210,7 +218,10 @@ pub async fn list_mappings(
     if let Some(status) = filter.status {
         select = select.filter(mappings::Column::Status.eq(status));
     }
-    page::by_creation(db, select, "mappings", filter, request, |row| (row.created_at, row.id.to_string())).await
+    page::by_creation(db, select, "mappings", filter, request, |row| {
+        (row.created_at, row.id.to_string())
+    })
+    .await
 }
 
 /// The newest mapping of each of some tasks.
@@ -225,7 +236,10 @@ pub async fn load_mappings_of_tasks(
         .all(db)
         .await?;
     // Later rows replace earlier ones.
-    Ok(rows.into_iter().filter_map(|row| Some((row.task_id.clone()?, row))).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((row.task_id.clone()?, row)))
+        .collect())
 }
 
 /// The newest mapping of each of some sessions.
@@ -257,12 +271,19 @@ pub async fn active_counts(
             .filter(ColumnTrait::eq(&column, id))
     };
     let mut counts = ActiveCounts {
-        project: count(db, of_sessions(sessions::Column::ProjectId, project.to_string())).await?,
+        project: count(
+            db,
+            of_sessions(sessions::Column::ProjectId, project.to_string()),
+        )
+        .await?,
         ..ActiveCounts::default()
     };
     if let Some(account) = account {
-        counts.account =
-            count(db, of_sessions(sessions::Column::AccountId, account.to_string())).await?;
+        counts.account = count(
+            db,
+            of_sessions(sessions::Column::AccountId, account.to_string()),
+        )
+        .await?;
     }
     if let Some(spoke) = spoke {
         let select = mappings::Entity::find().filter(mappings::Column::SpokeId.eq(spoke.clone()));

@@ -68,7 +68,10 @@ pub async fn set_secret(
         client_secrets::Column::UpdatedAt,
     ])
     .to_owned();
-    Ok(client_secrets::Entity::insert(row).on_conflict(replace).exec_with_returning(db).await?)
+    Ok(client_secrets::Entity::insert(row)
+        .on_conflict(replace)
+        .exec_with_returning(db)
+        .await?)
 }
 
 /// The encrypted value of a secret. Its only caller is the crypto module.
@@ -114,7 +117,10 @@ pub async fn load_secret_names(
 ) -> Result<HashMap<ClientId, Vec<SecretName>>, StorageError> {
     let rows = client_secrets::Entity::find()
         .filter(client_secrets::Column::ClientId.is_in(clients.iter().cloned()))
-        .order_by(Engine::of(db).bytewise("client_secrets", "key"), sea_orm::Order::Asc)
+        .order_by(
+            Engine::of(db).bytewise("client_secrets", "key"),
+            sea_orm::Order::Asc,
+        )
         .all(db)
         .await?;
     let mut names: HashMap<ClientId, Vec<SecretName>> = HashMap::new();
@@ -148,7 +154,11 @@ pub async fn secrets_expiring(
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(client_id, key, expires_at)| ExpiringSecret { client_id, key, expires_at })
+        .map(|(client_id, key, expires_at)| ExpiringSecret {
+            client_id,
+            key,
+            expires_at,
+        })
         .collect())
 }
 
@@ -160,7 +170,11 @@ pub async fn secrets_with_old_key(
     limit: u64,
 ) -> Result<Vec<client_secrets::Model>, StorageError> {
     Ok(client_secrets::Entity::find()
-        .filter(Engine::of(db).json_integer("client_secrets", "value", "keyVersion").lt(version))
+        .filter(
+            Engine::of(db)
+                .json_integer("client_secrets", "value", "keyVersion")
+                .lt(version),
+        )
         .order_by_asc(client_secrets::Column::Id)
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)

@@ -118,7 +118,11 @@ pub async fn fork_session(
         }
         insert(db, rows).await?;
     }
-    if found { Ok(copy) } else { Err(StorageError::NotFound) }
+    if found {
+        Ok(copy)
+    } else {
+        Err(StorageError::NotFound)
+    }
 }
 
 /// Reads a session batch by batch, oldest message first, each message once.
@@ -132,7 +136,11 @@ pub struct ExportReader {
 impl ExportReader {
     /// A reader at the first message.
     pub fn new(session: SessionId) -> Self {
-        Self { session, after: None, ended: false }
+        Self {
+            session,
+            after: None,
+            ended: false,
+        }
     }
 
     /// The next messages with their parts; empty at the end.
@@ -146,7 +154,10 @@ impl ExportReader {
         if self.ended {
             return Ok(Vec::new());
         }
-        let range = MessageRange { after: self.after.take(), before: None };
+        let range = MessageRange {
+            after: self.after.take(),
+            before: None,
+        };
         let page = read_messages(db, &self.session, &range, BATCH, true).await?;
         self.after = page.items.last().map(|item| item.message.id.clone());
         self.ended = !page.more;
@@ -163,7 +174,11 @@ pub async fn import_session(
     mut session: sessions::Model,
     slugs: &[String],
 ) -> Result<sessions::Model, StorageError> {
-    if sessions::Entity::find_by_id(session.id.clone()).one(db).await?.is_some() {
+    if sessions::Entity::find_by_id(session.id.clone())
+        .one(db)
+        .await?
+        .is_some()
+    {
         session.id = SessionId::random();
     }
     let row = sessions::ActiveModel {
@@ -199,8 +214,11 @@ pub async fn import_messages(
 ) -> Result<ImportReport, StorageError> {
     lock_session(db, session).await?;
     let message_ids: Vec<&str> = items.iter().map(|item| item.message.id.as_str()).collect();
-    let part_ids: Vec<&str> =
-        items.iter().flat_map(|item| &item.parts).map(|part| part.id.as_str()).collect();
+    let part_ids: Vec<&str> = items
+        .iter()
+        .flat_map(|item| &item.parts)
+        .map(|part| part.id.as_str())
+        .collect();
     let taken_messages: HashSet<MessageId> = taken_messages(db, &message_ids).await?;
     let taken_parts: HashSet<PartId> = taken_parts(db, &part_ids).await?;
 
@@ -211,13 +229,18 @@ pub async fn import_messages(
     let mut last = super::messages::last_created_at(db, session).await?;
     let mut rows = Vec::with_capacity(items.len());
     for item in items {
-        let ImportedMessage { mut message, mut parts } = item;
+        let ImportedMessage {
+            mut message,
+            mut parts,
+        } = item;
         let replace = parts
             .iter()
             .any(|part| taken_parts.contains(&part.id) || !seen.insert(part.id.clone()));
         if taken_messages.contains(&message.id) || !seen_messages.insert(message.id.clone()) {
             let new = MessageId::random();
-            report.renamed.push((message.id.to_string(), new.to_string()));
+            report
+                .renamed
+                .push((message.id.to_string(), new.to_string()));
             renamed.insert(message.id.to_string(), new.clone());
             message.id = new;
         }
@@ -250,7 +273,9 @@ pub async fn import_messages(
 pub fn close_interrupted(kind: PartType, data: &mut JsonObject, now: DateTimeUtc) -> bool {
     match kind {
         PartType::Text | PartType::Reasoning => {
-            let Some(Value::Object(moments)) = data.get_mut("time") else { return false };
+            let Some(Value::Object(moments)) = data.get_mut("time") else {
+                return false;
+            };
             if moments.get("end").is_some_and(|end| !end.is_null()) {
                 return false;
             }
@@ -258,11 +283,19 @@ pub fn close_interrupted(kind: PartType, data: &mut JsonObject, now: DateTimeUtc
             moments.insert("end".to_owned(), end);
         }
         PartType::ToolCall => {
-            let Some(Value::Object(state)) = data.get_mut("state") else { return false };
-            if !matches!(state.get("status").and_then(Value::as_str), Some("pending" | "running")) {
+            let Some(Value::Object(state)) = data.get_mut("state") else {
+                return false;
+            };
+            if !matches!(
+                state.get("status").and_then(Value::as_str),
+                Some("pending" | "running")
+            ) {
                 return false;
             }
-            let start = state.get("time").and_then(|moments| moments.get("start")).cloned();
+            let start = state
+                .get("time")
+                .and_then(|moments| moments.get("start"))
+                .cloned();
             let end = same_form(start.as_ref(), now);
             let start = start.unwrap_or_else(|| end.clone());
             let input = state.get("input").cloned().unwrap_or_else(|| json!({}));
@@ -294,7 +327,10 @@ fn copied(
     renamed: &mut HashMap<String, MessageId>,
     now: DateTimeUtc,
 ) -> MessageWithParts {
-    let MessageWithParts { mut message, mut parts } = item;
+    let MessageWithParts {
+        mut message,
+        mut parts,
+    } = item;
     let id = MessageId::random();
     renamed.insert(message.id.to_string(), id.clone());
     message.id = id;
@@ -307,7 +343,9 @@ fn copied(
             let moments = message.data.time.get_or_insert_default();
             moments.insert("completed".to_owned(), time::format(now).into());
         }
-        message.metadata.insert("forkedTokens".to_owned(), Value::Bool(true));
+        message
+            .metadata
+            .insert("forkedTokens".to_owned(), Value::Bool(true));
     }
     for part in &mut parts {
         part.id = PartId::random();
@@ -337,7 +375,9 @@ async fn insert(
         });
     }
     for chunk in message_rows.chunks(1_000) {
-        messages::Entity::insert_many(chunk.to_vec()).exec_without_returning(db).await?;
+        messages::Entity::insert_many(chunk.to_vec())
+            .exec_without_returning(db)
+            .await?;
     }
     insert_parts(db, part_rows).await
 }

@@ -149,16 +149,24 @@ pub async fn messages(
     if let Some(before) = &range.before {
         select = select.filter(place().lt(place_of(db, session, before).await?));
     }
-    let mut rows = if backwards { newest_first(select) } else { oldest_first(select) }
-        .limit(limit + 1)
-        .all(db)
-        .await?;
+    let mut rows = if backwards {
+        newest_first(select)
+    } else {
+        oldest_first(select)
+    }
+    .limit(limit + 1)
+    .all(db)
+    .await?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     if backwards {
         rows.reverse();
     }
-    let items = if with_parts { load_parts(db, rows).await? } else { without_parts(rows) };
+    let items = if with_parts {
+        load_parts(db, rows).await?
+    } else {
+        without_parts(rows)
+    };
     Ok(MessagePage { items, more })
 }
 
@@ -168,7 +176,10 @@ pub async fn last_messages(
     session: &SessionId,
     limit: u64,
 ) -> Result<Vec<MessageWithParts>, StorageError> {
-    let mut rows = newest_first(in_session(session)).limit(limit).all(db).await?;
+    let mut rows = newest_first(in_session(session))
+        .limit(limit)
+        .all(db)
+        .await?;
     rows.reverse();
     load_parts(db, rows).await
 }
@@ -219,8 +230,8 @@ pub async fn finish_message(
         .await?
         .ok_or(StorageError::NotFound)?;
     let data = merged(&stored.data, patch)?;
-    let opens = usage::is_completed(stored.role, &stored.data)
-        && !usage::is_completed(stored.role, &data);
+    let opens =
+        usage::is_completed(stored.role, &stored.data) && !usage::is_completed(stored.role, &data);
     if opens && open_message(db, &session.id).await?.is_some() {
         return Err(StorageError::rule("already_streaming"));
     }
@@ -338,15 +349,24 @@ fn in_session(session: &SessionId) -> Select<messages::Entity> {
 }
 
 fn oldest_first(select: Select<messages::Entity>) -> Select<messages::Entity> {
-    select.order_by_asc(messages::Column::CreatedAt).order_by_asc(messages::Column::Id)
+    select
+        .order_by_asc(messages::Column::CreatedAt)
+        .order_by_asc(messages::Column::Id)
 }
 
 fn newest_first(select: Select<messages::Entity>) -> Select<messages::Entity> {
-    select.order_by_desc(messages::Column::CreatedAt).order_by_desc(messages::Column::Id)
+    select
+        .order_by_desc(messages::Column::CreatedAt)
+        .order_by_desc(messages::Column::Id)
 }
 
 fn without_parts(rows: Vec<messages::Model>) -> Vec<MessageWithParts> {
-    rows.into_iter().map(|message| MessageWithParts { message, parts: Vec::new() }).collect()
+    rows.into_iter()
+        .map(|message| MessageWithParts {
+            message,
+            parts: Vec::new(),
+        })
+        .collect()
 }
 
 pub(super) async fn last_created_at(
@@ -371,7 +391,11 @@ async fn check_parent(
         .filter(messages::Column::Role.eq(MessageRole::User))
         .count(db)
         .await?;
-    if fits == 1 { Ok(()) } else { Err(StorageError::rule("foreign_parent")) }
+    if fits == 1 {
+        Ok(())
+    } else {
+        Err(StorageError::rule("foreign_parent"))
+    }
 }
 
 /// The data with a merge patch applied.
@@ -379,8 +403,9 @@ fn merged(data: &MessageData, patch: &Map<String, Value>) -> Result<MessageData,
     let mut value = serde_json::to_value(data)
         .map_err(|_| StorageError::unexpected("message data that is no JSON"))?;
     merge(&mut value, &Value::Object(patch.clone()));
-    serde_json::from_value(value)
-        .map_err(|_| StorageError::Check { name: "chk_messages_data".to_owned() })
+    serde_json::from_value(value).map_err(|_| StorageError::Check {
+        name: "chk_messages_data".to_owned(),
+    })
 }
 
 fn merge(target: &mut Value, patch: &Value) {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Set, Statement, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    Statement, Value,
 };
 use uuid::Uuid;
 
@@ -211,7 +211,9 @@ pub(super) async fn insert_parts(
     while rows.peek().is_some() {
         let chunk: Vec<parts::ActiveModel> =
             rows.by_ref().take(CHUNK).map(whole_active_model).collect();
-        parts::Entity::insert_many(chunk).exec_without_returning(db).await?;
+        parts::Entity::insert_many(chunk)
+            .exec_without_returning(db)
+            .await?;
     }
     Ok(())
 }
@@ -252,7 +254,10 @@ async fn stored(
     if chosen.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = parts::Entity::find().filter(parts::Column::Id.is_in(chosen)).all(db).await?;
+    let rows = parts::Entity::find()
+        .filter(parts::Column::Id.is_in(chosen))
+        .all(db)
+        .await?;
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
@@ -319,8 +324,8 @@ mod tests {
 
     #[test]
     fn a_new_id_sorts_after_one_from_the_future() {
-        let future = uuid::Builder::from_unix_timestamp_millis(9_999_999_999_999, &[0xff; 10])
-            .into_uuid();
+        let future =
+            uuid::Builder::from_unix_timestamp_millis(9_999_999_999_999, &[0xff; 10]).into_uuid();
         let last = PartId::from(future.hyphenated().to_string());
         let next = next_id(None, Some(&last)).expect("an id");
         assert!(next > last, "{next} after {last}");
@@ -330,7 +335,10 @@ mod tests {
     #[test]
     fn a_chosen_id_must_sort_after_the_last_one() {
         let (first, second) = (PartId::random(), PartId::random());
-        assert_eq!(next_id(Some(second.clone()), Some(&first)).expect("fits"), second);
+        assert_eq!(
+            next_id(Some(second.clone()), Some(&first)).expect("fits"),
+            second
+        );
         assert!(next_id(Some(first.clone()), Some(&second)).is_err());
         assert!(next_id(Some(PartId::from("prt_1")), None).is_err());
         let upper = PartId::from(first.as_str().to_uppercase());

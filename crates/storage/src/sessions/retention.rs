@@ -1,9 +1,7 @@
 //! Sessions nobody works in any more.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::{parts, sessions};
 use crate::enums::SessionStatus;
@@ -50,7 +48,10 @@ pub async fn archive_idle_sessions(
         .await?;
     let now = time::now();
     sessions::Entity::update_many()
-        .col_expr(sessions::Column::Status, Expr::value(SessionStatus::Archived))
+        .col_expr(
+            sessions::Column::Status,
+            Expr::value(SessionStatus::Archived),
+        )
         .col_expr(sessions::Column::ArchivedAt, Expr::value(now))
         .col_expr(sessions::Column::UpdatedAt, Expr::value(now))
         .filter(sessions::Column::Id.is_in(ids.iter().cloned()))

@@ -1,8 +1,8 @@
 //! Full-text search over parts: one question, the same set of answers on both engines.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QuerySelect, QueryTrait, RelationTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    QueryTrait, RelationTrait,
 };
 use serde_json::Value;
 
@@ -107,7 +107,10 @@ pub async fn search_parts(
         &("search", query, filter),
     )?;
     let mut rows = Vec::new();
-    for row in db.query_all(&keyset.apply(select, request)?.into_query()).await? {
+    for row in db
+        .query_all(&keyset.apply(select, request)?.into_query())
+        .await?
+    {
         let score: i64 = row.try_get("", "score")?;
         rows.push((parts::Model::from_query_result(&row, "")?, score));
     }
@@ -120,7 +123,12 @@ pub async fn search_parts(
     });
     Ok(page.map(|(part, score)| {
         let (snippet, ranges) = snippet(&searchable(&part), &query.terms);
-        Found { part, score: score as f64 / 1_000_000.0, snippet, ranges }
+        Found {
+            part,
+            score: score as f64 / 1_000_000.0,
+            snippet,
+            ranges,
+        }
     }))
 }
 
@@ -129,7 +137,11 @@ fn searchable(part: &parts::Model) -> String {
     match part.kind {
         PartType::ToolCall => {
             let state = part.data.get("state");
-            let text = |key: &str| state.and_then(|state| state.get(key)).and_then(Value::as_str);
+            let text = |key: &str| {
+                state
+                    .and_then(|state| state.get(key))
+                    .and_then(Value::as_str)
+            };
             let mut found = Vec::new();
             found.extend(text("title"));
             if let Some(input) = state.and_then(|state| state.get("input")) {
@@ -138,7 +150,12 @@ fn searchable(part: &parts::Model) -> String {
             found.extend(text("output"));
             found.join(" ")
         }
-        _ => part.data.get("text").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        _ => part
+            .data
+            .get("text")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 
@@ -146,7 +163,9 @@ fn collect_strings<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => found.push(text),
         Value::Array(items) => items.iter().for_each(|item| collect_strings(item, found)),
-        Value::Object(fields) => fields.values().for_each(|item| collect_strings(item, found)),
+        Value::Object(fields) => fields
+            .values()
+            .for_each(|item| collect_strings(item, found)),
         _ => {}
     }
 }
@@ -181,7 +200,10 @@ fn hits(letters: &[char], terms: &[SearchTerm]) -> Vec<(usize, usize)> {
             at += 1;
         }
         let word: String = letters[start..at].iter().collect::<String>().to_lowercase();
-        if terms.iter().any(|term| !term.excluded && names(term, &word)) {
+        if terms
+            .iter()
+            .any(|term| !term.excluded && names(term, &word))
+        {
             found.push((start, at));
         }
     }
@@ -191,7 +213,11 @@ fn hits(letters: &[char], terms: &[SearchTerm]) -> Vec<(usize, usize)> {
 fn names(term: &SearchTerm, word: &str) -> bool {
     let last = term.words.len().saturating_sub(1);
     term.words.iter().enumerate().any(|(place, wanted)| {
-        if term.prefix && place == last { word.starts_with(wanted) } else { word == wanted }
+        if term.prefix && place == last {
+            word.starts_with(wanted)
+        } else {
+            word == wanted
+        }
     })
 }
 
@@ -201,7 +227,11 @@ mod tests {
 
     #[test]
     fn a_snippet_begins_shortly_before_the_first_word_found() {
-        let text = format!("{} The Needle and the needle-point {}", "x ".repeat(200), "y".repeat(900));
+        let text = format!(
+            "{} The Needle and the needle-point {}",
+            "x ".repeat(200),
+            "y".repeat(900)
+        );
         let query = SearchQuery::parse("needle poi* -the").expect("parses");
         let (snippet, ranges) = snippet(&text, &query.terms);
         assert_eq!(snippet.chars().count(), SNIPPET);

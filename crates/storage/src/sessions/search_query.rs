@@ -136,13 +136,21 @@ fn tokens(text: &str) -> Result<Vec<Token>, SearchQueryError> {
         }
         if let Some(inside) = rest.strip_prefix('"') {
             let end = inside.find('"').ok_or(SearchQueryError::UnbalancedQuotes)?;
-            found.push(Token { text: inside[..end].to_owned(), quoted: true, excluded });
+            found.push(Token {
+                text: inside[..end].to_owned(),
+                quoted: true,
+                excluded,
+            });
             rest = inside[end + 1..].trim_start();
         } else {
             let end = rest
                 .find(|letter: char| letter.is_whitespace() || letter == '"')
                 .unwrap_or(rest.len());
-            found.push(Token { text: rest[..end].to_owned(), quoted: false, excluded });
+            found.push(Token {
+                text: rest[..end].to_owned(),
+                quoted: false,
+                excluded,
+            });
             rest = rest[end..].trim_start();
         }
     }
@@ -150,7 +158,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, SearchQueryError> {
 }
 
 fn word<W: std::str::FromStr>(value: &str) -> Result<W, SearchQueryError> {
-    value.parse().map_err(|_| SearchQueryError::UnknownWord(value.to_owned()))
+    value
+        .parse()
+        .map_err(|_| SearchQueryError::UnknownWord(value.to_owned()))
 }
 
 fn moment(value: &str) -> Result<DateTime<Utc>, SearchQueryError> {
@@ -176,7 +186,8 @@ mod tests {
 
     #[test]
     fn words_phrases_exclusions_and_prefixes_are_told_apart() {
-        let query = SearchQuery::parse("Foo \"two Words\" -bar -\"not this\" pre*").expect("parses");
+        let query =
+            SearchQuery::parse("Foo \"two Words\" -bar -\"not this\" pre*").expect("parses");
         assert_eq!(
             query.terms,
             [
@@ -211,20 +222,46 @@ mod tests {
         assert_eq!(query.types, [PartType::ToolCall]);
         assert_eq!(query.roles, [MessageRole::User]);
         assert_eq!(query.tools, ["bash"]);
-        assert_eq!(query.before.map(|time| time.to_rfc3339()).as_deref(), Some("2026-01-01T00:00:00+00:00"));
-        assert_eq!(query.after.map(|time| time.to_rfc3339()).as_deref(), Some("2025-12-01T09:00:00+00:00"));
-        assert_eq!(query.terms, [term(&["x"], false, false), term(&["http", "y"], false, false)]);
+        assert_eq!(
+            query.before.map(|time| time.to_rfc3339()).as_deref(),
+            Some("2026-01-01T00:00:00+00:00")
+        );
+        assert_eq!(
+            query.after.map(|time| time.to_rfc3339()).as_deref(),
+            Some("2025-12-01T09:00:00+00:00")
+        );
+        assert_eq!(
+            query.terms,
+            [
+                term(&["x"], false, false),
+                term(&["http", "y"], false, false)
+            ]
+        );
     }
 
     #[test]
     fn a_search_that_finds_everything_or_nothing_is_refused() {
         for text in ["", "  ", "-a", "type:text", "...", "-\"a b\" -c"] {
-            assert_eq!(SearchQuery::parse(text), Err(SearchQueryError::NothingToFind), "{text:?}");
+            assert_eq!(
+                SearchQuery::parse(text),
+                Err(SearchQueryError::NothingToFind),
+                "{text:?}"
+            );
         }
         for text in ["\"", "a \"b", "-\"x"] {
-            assert_eq!(SearchQuery::parse(text), Err(SearchQueryError::UnbalancedQuotes), "{text:?}");
+            assert_eq!(
+                SearchQuery::parse(text),
+                Err(SearchQueryError::UnbalancedQuotes),
+                "{text:?}"
+            );
         }
-        assert!(matches!(SearchQuery::parse("x type:song"), Err(SearchQueryError::UnknownWord(_))));
-        assert!(matches!(SearchQuery::parse("x before:soon"), Err(SearchQueryError::BadTime(_))));
+        assert!(matches!(
+            SearchQuery::parse("x type:song"),
+            Err(SearchQueryError::UnknownWord(_))
+        ));
+        assert!(matches!(
+            SearchQuery::parse("x before:soon"),
+            Err(SearchQueryError::BadTime(_))
+        ));
     }
 }

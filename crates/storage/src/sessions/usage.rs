@@ -21,7 +21,10 @@ impl Counted {
     /// Nothing until the message is completed, and nothing for the copy of a message that was counted
     /// where it came from.
     pub(super) fn of(message: &messages::Model) -> Self {
-        let copied = message.metadata.get("forkedTokens").is_some_and(|value| value == true);
+        let copied = message
+            .metadata
+            .get("forkedTokens")
+            .is_some_and(|value| value == true);
         if message.role != MessageRole::Assistant
             || copied
             || !is_completed(message.role, &message.data)
@@ -69,7 +72,11 @@ fn changed(usage: SessionUsage, before: Counted, now: Counted) -> SessionUsage {
     let mut tokens = usage.tokens;
     tokens.input = replace(tokens.input, before.tokens.input, now.tokens.input);
     tokens.output = replace(tokens.output, before.tokens.output, now.tokens.output);
-    tokens.reasoning = replace(tokens.reasoning, before.tokens.reasoning, now.tokens.reasoning);
+    tokens.reasoning = replace(
+        tokens.reasoning,
+        before.tokens.reasoning,
+        now.tokens.reasoning,
+    );
     let (old, new) = (before.tokens.cache, now.tokens.cache);
     tokens.cache.read = replace(tokens.cache.read, old.read, new.read);
     tokens.cache.write = replace(tokens.cache.write, old.write, new.write);
@@ -94,14 +101,31 @@ mod tests {
 
     fn counted(cost_micros: i64, input: u64) -> Counted {
         let cache = CacheTokens { read: 1, write: 2 };
-        let tokens = Tokens { input, output: 7, reasoning: 3, cache, total: Some(99) };
-        Counted { messages: 1, cost_micros, tokens }
+        let tokens = Tokens {
+            input,
+            output: 7,
+            reasoning: 3,
+            cache,
+            total: Some(99),
+        };
+        Counted {
+            messages: 1,
+            cost_micros,
+            tokens,
+        }
     }
 
     #[test]
     fn a_correction_replaces_what_was_counted() {
-        let first = changed(SessionUsage::default(), Counted::default(), counted(100, 10));
-        assert_eq!((first.messages, first.tokens.input, first.cost), (1, 10, 0.0001));
+        let first = changed(
+            SessionUsage::default(),
+            Counted::default(),
+            counted(100, 10),
+        );
+        assert_eq!(
+            (first.messages, first.tokens.input, first.cost),
+            (1, 10, 0.0001)
+        );
         let corrected = changed(first, counted(100, 10), counted(250, 12));
         assert_eq!((corrected.messages, corrected.tokens.input), (1, 12));
         assert_eq!(corrected.tokens.cache, CacheTokens { read: 1, write: 2 });

@@ -169,7 +169,10 @@ async fn indexes_are_the_87_of_the_schema_less_gin_on_sqlite() {
         for index in schema()["indexes"].as_array().expect("a list of indexes") {
             let name = index["name"].as_str().expect("a name").to_owned();
             let columns = if index["columns"].is_null() {
-                decided[name.as_str()].iter().map(|column| (*column).to_owned()).collect()
+                decided[name.as_str()]
+                    .iter()
+                    .map(|column| (*column).to_owned())
+                    .collect()
             } else {
                 strings(&index["columns"])
             };
@@ -222,7 +225,11 @@ async fn checks_are_exactly_those_written_down() {
         for (table, column, rule) in CHECKS {
             let text = &live.checks[&format!("chk_{table}_{column}")];
             if let columns::Rule::OneOf(values) = rule {
-                assert_eq!(quoted(text), values.split(' ').collect::<Vec<_>>(), "{text}");
+                assert_eq!(
+                    quoted(text),
+                    values.split(' ').collect::<Vec<_>>(),
+                    "{text}"
+                );
             }
         }
     })

@@ -6,7 +6,9 @@ use alkhub_storage::coordination::{
     self, ActiveCounts, MappingChanges, MappingFilter, NewMapping, TaskFollows,
 };
 use alkhub_storage::enums::{MappingStatus, TaskStatus};
-use alkhub_storage::ids::{AccountId, MappingId, ProjectId, SessionId, SpokeId, TaskId, WorkspaceId};
+use alkhub_storage::ids::{
+    AccountId, MappingId, ProjectId, SessionId, SpokeId, TaskId, WorkspaceId,
+};
 use alkhub_storage::json::Metadata;
 use alkhub_storage::{Database, Mapping, PageRequest, Scope, StorageError, Task};
 
@@ -54,7 +56,9 @@ async fn prepare(db: &Database) {
 }
 
 async fn task_status(db: &Database, id: &str) -> String {
-    text(db, &format!("select status from tasks where id = '{id}'")).await.unwrap()
+    text(db, &format!("select status from tasks where id = '{id}'"))
+        .await
+        .unwrap()
 }
 
 fn is_rule<T: std::fmt::Debug>(outcome: &Result<T, StorageError>, rule: &str) -> bool {
@@ -68,13 +72,18 @@ async fn a_mapping_is_made_with_the_slug_of_its_task() {
         let made = create(&db, mapping("s1", Some("tasks"))).await.unwrap();
         assert_eq!(made.task_slug.as_deref(), Some("tasks"));
         assert_eq!(made.status, MappingStatus::Active);
-        let found = coordination::mapping_by_id(db.reader(), &Scope::All, &made.id).await.unwrap();
+        let found = coordination::mapping_by_id(db.reader(), &Scope::All, &made.id)
+            .await
+            .unwrap();
         assert_eq!(found.as_ref(), Some(&made));
         let stranger = Scope::account(AccountId::from("stranger"));
-        let hidden = coordination::mapping_by_id(db.reader(), &stranger, &made.id).await.unwrap();
+        let hidden = coordination::mapping_by_id(db.reader(), &stranger, &made.id)
+            .await
+            .unwrap();
         assert_eq!(hidden, None);
-        let of_session =
-            coordination::mapping_of_session(db.reader(), &SessionId::from("s1")).await.unwrap();
+        let of_session = coordination::mapping_of_session(db.reader(), &SessionId::from("s1"))
+            .await
+            .unwrap();
         assert_eq!(of_session, Some(made));
     })
     .await;
@@ -85,12 +94,21 @@ async fn a_session_and_a_task_have_one_active_mapping_at_most() {
     on_each_engine(async |db| {
         prepare(&db).await;
         let first = create(&db, mapping("s1", Some("tasks"))).await.unwrap();
-        assert!(is_rule(&create(&db, mapping("s1", None)).await, "session_taken"));
-        assert!(is_rule(&create(&db, mapping("s2", Some("tasks"))).await, "task_taken"));
-        end(&db, &first.id, MappingStatus::Failed, TaskFollows::Same).await.unwrap();
+        assert!(is_rule(
+            &create(&db, mapping("s1", None)).await,
+            "session_taken"
+        ));
+        assert!(is_rule(
+            &create(&db, mapping("s2", Some("tasks"))).await,
+            "task_taken"
+        ));
+        end(&db, &first.id, MappingStatus::Failed, TaskFollows::Same)
+            .await
+            .unwrap();
         let second = create(&db, mapping("s2", Some("tasks"))).await.unwrap();
-        let tries =
-            coordination::mappings_of_task(db.reader(), &TaskId::from("tasks")).await.unwrap();
+        let tries = coordination::mappings_of_task(db.reader(), &TaskId::from("tasks"))
+            .await
+            .unwrap();
         assert_eq!(tries.len(), 2);
         let active = coordination::active_mapping_of_task(db.reader(), &TaskId::from("tasks"))
             .await
@@ -116,7 +134,10 @@ async fn of_a_hundred_spawns_of_one_task_one_wins() {
         }
         let outcomes = attempts.join_all().await;
         let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        let lost = outcomes.iter().filter(|outcome| is_rule(outcome, "task_taken")).count();
+        let lost = outcomes
+            .iter()
+            .filter(|outcome| is_rule(outcome, "task_taken"))
+            .count();
         assert_eq!((won, lost), (1, 99), "{outcomes:?}");
         assert_eq!(count(&db, "mappings", "status = 'active'").await, 1);
     })
@@ -129,16 +150,28 @@ async fn task_and_workspace_lie_in_the_project_of_the_session() {
         prepare(&db).await;
         run(&db, &insert("projects", "other", &[])).await;
         run(&db, &insert("tasks", "theirs", &[("project_id", "other")])).await;
-        run(&db, &insert("workspaces", "elsewhere", &[("project_id", "other")])).await;
-        assert!(is_rule(&create(&db, mapping("s1", Some("theirs"))).await, "other_project"));
-        let elsewhere =
-            NewMapping { workspace_id: Some(WorkspaceId::from("elsewhere")), ..mapping("s1", None) };
+        run(
+            &db,
+            &insert("workspaces", "elsewhere", &[("project_id", "other")]),
+        )
+        .await;
+        assert!(is_rule(
+            &create(&db, mapping("s1", Some("theirs"))).await,
+            "other_project"
+        ));
+        let elsewhere = NewMapping {
+            workspace_id: Some(WorkspaceId::from("elsewhere")),
+            ..mapping("s1", None)
+        };
         assert!(is_rule(&create(&db, elsewhere).await, "other_project"));
         assert!(matches!(
             create(&db, mapping("s1", Some("none"))).await,
             Err(StorageError::NotFound)
         ));
-        assert!(matches!(create(&db, mapping("none", None)).await, Err(StorageError::NotFound)));
+        assert!(matches!(
+            create(&db, mapping("none", None)).await,
+            Err(StorageError::NotFound)
+        ));
 
         let made = create(&db, mapping("s1", None)).await.unwrap();
         let transaction = db.begin().await.unwrap();
@@ -165,8 +198,9 @@ async fn notes_and_place_of_a_mapping_change_while_it_runs() {
             workspace_id: Some(WorkspaceId::from("workspaces")),
             metadata: notes,
         };
-        let changed =
-            coordination::update_mapping(&transaction, &made.id, changes).await.unwrap();
+        let changed = coordination::update_mapping(&transaction, &made.id, changes)
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(changed.metadata.text("phase"), Some("running"));
         let on_spoke = coordination::mappings_of_spoke(
@@ -193,23 +227,82 @@ async fn notes_and_place_of_a_mapping_change_while_it_runs() {
 async fn the_task_follows_its_mapping_in_one_commit() {
     on_each_engine(async |db| {
         let cases = [
-            ("in-progress", MappingStatus::Completed, TaskFollows::Same, "completed"),
-            ("in-progress", MappingStatus::Failed, TaskFollows::Same, "failed"),
-            ("in-progress", MappingStatus::Aborted, TaskFollows::Same, "pending"),
-            ("in-progress", MappingStatus::Aborted, TaskFollows::To(TaskStatus::Failed), "failed"),
-            ("in-progress", MappingStatus::Aborted, TaskFollows::To(TaskStatus::Blocked), "blocked"),
-            ("in-progress", MappingStatus::Aborted, TaskFollows::Stays, "in-progress"),
-            ("blocked", MappingStatus::Failed, TaskFollows::Same, "failed"),
-            ("blocked", MappingStatus::Aborted, TaskFollows::Same, "pending"),
-            ("blocked", MappingStatus::Aborted, TaskFollows::To(TaskStatus::Blocked), "blocked"),
+            (
+                "in-progress",
+                MappingStatus::Completed,
+                TaskFollows::Same,
+                "completed",
+            ),
+            (
+                "in-progress",
+                MappingStatus::Failed,
+                TaskFollows::Same,
+                "failed",
+            ),
+            (
+                "in-progress",
+                MappingStatus::Aborted,
+                TaskFollows::Same,
+                "pending",
+            ),
+            (
+                "in-progress",
+                MappingStatus::Aborted,
+                TaskFollows::To(TaskStatus::Failed),
+                "failed",
+            ),
+            (
+                "in-progress",
+                MappingStatus::Aborted,
+                TaskFollows::To(TaskStatus::Blocked),
+                "blocked",
+            ),
+            (
+                "in-progress",
+                MappingStatus::Aborted,
+                TaskFollows::Stays,
+                "in-progress",
+            ),
+            (
+                "blocked",
+                MappingStatus::Failed,
+                TaskFollows::Same,
+                "failed",
+            ),
+            (
+                "blocked",
+                MappingStatus::Aborted,
+                TaskFollows::Same,
+                "pending",
+            ),
+            (
+                "blocked",
+                MappingStatus::Aborted,
+                TaskFollows::To(TaskStatus::Blocked),
+                "blocked",
+            ),
             // Moved by somebody else already.
-            ("pending", MappingStatus::Completed, TaskFollows::Same, "pending"),
-            ("failed", MappingStatus::Aborted, TaskFollows::Same, "failed"),
+            (
+                "pending",
+                MappingStatus::Completed,
+                TaskFollows::Same,
+                "pending",
+            ),
+            (
+                "failed",
+                MappingStatus::Aborted,
+                TaskFollows::Same,
+                "failed",
+            ),
         ];
         prepare(&db).await;
         for (from, to, follows, expected) in cases {
             run(&db, "delete from mappings").await;
-            run(&db, &format!("update tasks set status = '{from}', completed_at = null")).await;
+            run(
+                &db,
+                &format!("update tasks set status = '{from}', completed_at = null"),
+            )
+            .await;
             let made = create(&db, mapping("s1", Some("tasks"))).await.unwrap();
             let (mapping, task) = end(&db, &made.id, to, follows).await.unwrap();
             let task = task.unwrap();
@@ -244,7 +337,10 @@ async fn a_blocked_task_is_not_completed_by_its_mapping() {
         let still = coordination::active_mapping_of_session(db.reader(), &SessionId::from("s1"))
             .await
             .unwrap();
-        assert_eq!(still.map(|mapping| mapping.updated_at), Some(made.updated_at));
+        assert_eq!(
+            still.map(|mapping| mapping.updated_at),
+            Some(made.updated_at)
+        );
     })
     .await;
 }
@@ -256,9 +352,18 @@ async fn pairs_broken_by_hand_are_found_and_no_others() {
         run(&db, "update tasks set status = 'in-progress'").await;
         let made = create(&db, mapping("s1", Some("tasks"))).await.unwrap();
         create(&db, mapping("s2", None)).await.unwrap();
-        assert!(coordination::status_mismatches(db.reader()).await.unwrap().is_empty());
+        assert!(
+            coordination::status_mismatches(db.reader())
+                .await
+                .unwrap()
+                .is_empty()
+        );
         for status in ["pending", "completed", "failed"] {
-            run(&db, &format!("update tasks set status = '{status}' where id = 'tasks'")).await;
+            run(
+                &db,
+                &format!("update tasks set status = '{status}' where id = 'tasks'"),
+            )
+            .await;
             let found = coordination::status_mismatches(db.reader()).await.unwrap();
             assert_eq!(found.len(), 1);
             assert_eq!(found[0].0.id, made.id);
@@ -272,7 +377,11 @@ async fn pairs_broken_by_hand_are_found_and_no_others() {
 async fn children_come_with_session_and_task_and_counts_respect_limits() {
     on_each_engine(async |db| {
         prepare(&db).await;
-        run(&db, "update sessions set account_id = 'accounts' where id in ('s1', 's2')").await;
+        run(
+            &db,
+            "update sessions set account_id = 'accounts' where id in ('s1', 's2')",
+        )
+        .await;
         let child = |session: &str, task: Option<&str>| NewMapping {
             parent_session_id: Some(SessionId::from("sessions")),
             spoke_id: Some(SpokeId::from("spokes")),
@@ -283,10 +392,17 @@ async fn children_come_with_session_and_task_and_counts_respect_limits() {
         create(&db, mapping("s3", None)).await.unwrap();
 
         let parent = SessionId::from("sessions");
-        let children = coordination::children_of(db.reader(), &parent, None).await.unwrap();
+        let children = coordination::children_of(db.reader(), &parent, None)
+            .await
+            .unwrap();
         let told: Vec<_> = children
             .iter()
-            .map(|child| (child.session.id.as_str(), child.task.as_ref().map(|task| task.id.as_str())))
+            .map(|child| {
+                (
+                    child.session.id.as_str(),
+                    child.task.as_ref().map(|task| task.id.as_str()),
+                )
+            })
             .collect();
         assert_eq!(told.len(), 2);
         assert!(told.contains(&("s1", Some("tasks"))) && told.contains(&("s2", None)));
@@ -302,9 +418,27 @@ async fn children_come_with_session_and_task_and_counts_respect_limits() {
             .await
             .unwrap()
         };
-        assert_eq!(counts().await, ActiveCounts { project: 3, spoke: 2, parent: 2, account: 2 });
-        end(&db, &second.id, MappingStatus::Aborted, TaskFollows::Same).await.unwrap();
-        assert_eq!(counts().await, ActiveCounts { project: 2, spoke: 1, parent: 1, account: 1 });
+        assert_eq!(
+            counts().await,
+            ActiveCounts {
+                project: 3,
+                spoke: 2,
+                parent: 2,
+                account: 2
+            }
+        );
+        end(&db, &second.id, MappingStatus::Aborted, TaskFollows::Same)
+            .await
+            .unwrap();
+        assert_eq!(
+            counts().await,
+            ActiveCounts {
+                project: 2,
+                spoke: 1,
+                parent: 1,
+                account: 1
+            }
+        );
 
         let active = coordination::children_of(db.reader(), &parent, Some(MappingStatus::Active))
             .await
@@ -314,14 +448,23 @@ async fn children_come_with_session_and_task_and_counts_respect_limits() {
             .await
             .unwrap();
         assert_eq!(loaded[&TaskId::from("tasks")].id, first.id);
-        let sessions = [SessionId::from("s1"), SessionId::from("s2"), SessionId::from("sessions")];
-        let loaded =
-            coordination::load_mappings_of_sessions(db.reader(), &sessions).await.unwrap();
+        let sessions = [
+            SessionId::from("s1"),
+            SessionId::from("s2"),
+            SessionId::from("sessions"),
+        ];
+        let loaded = coordination::load_mappings_of_sessions(db.reader(), &sessions)
+            .await
+            .unwrap();
         assert_eq!(loaded.len(), 2);
-        let mut by_status =
-            coordination::mapping_counts(db.reader(), &Scope::All, None).await.unwrap();
+        let mut by_status = coordination::mapping_counts(db.reader(), &Scope::All, None)
+            .await
+            .unwrap();
         by_status.sort();
-        assert_eq!(by_status, [(MappingStatus::Active, 2), (MappingStatus::Aborted, 1)]);
+        assert_eq!(
+            by_status,
+            [(MappingStatus::Active, 2), (MappingStatus::Aborted, 1)]
+        );
     })
     .await;
 }
@@ -331,21 +474,39 @@ async fn mappings_are_listed_by_what_they_belong_to() {
     on_each_engine(async |db| {
         prepare(&db).await;
         run(&db, &insert("projects", "other", &[])).await;
-        run(&db, &insert("sessions", "theirs", &[("project_id", "other")])).await;
+        run(
+            &db,
+            &insert("sessions", "theirs", &[("project_id", "other")]),
+        )
+        .await;
         let ours = create(&db, mapping("s1", Some("tasks"))).await.unwrap();
         create(&db, mapping("theirs", None)).await.unwrap();
         let list = async |filter: MappingFilter| {
             let page = PageRequest::default();
-            let found =
-                coordination::list_mappings(db.reader(), &Scope::All, &filter, &page).await.unwrap();
-            found.items.into_iter().map(|mapping| mapping.session_id.to_string()).collect::<Vec<_>>()
+            let found = coordination::list_mappings(db.reader(), &Scope::All, &filter, &page)
+                .await
+                .unwrap();
+            found
+                .items
+                .into_iter()
+                .map(|mapping| mapping.session_id.to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(list(MappingFilter::default()).await.len(), 2);
         let project = Some(ProjectId::from("projects"));
         let filters = [
-            MappingFilter { project_id: project, ..MappingFilter::default() },
-            MappingFilter { task_id: Some(TaskId::from("tasks")), ..MappingFilter::default() },
-            MappingFilter { session_id: Some(ours.session_id.clone()), ..MappingFilter::default() },
+            MappingFilter {
+                project_id: project,
+                ..MappingFilter::default()
+            },
+            MappingFilter {
+                task_id: Some(TaskId::from("tasks")),
+                ..MappingFilter::default()
+            },
+            MappingFilter {
+                session_id: Some(ours.session_id.clone()),
+                ..MappingFilter::default()
+            },
         ];
         for filter in filters {
             assert_eq!(list(filter).await, ["s1"]);
@@ -380,7 +541,10 @@ async fn a_reader_never_sees_a_completed_mapping_beside_a_task_in_progress() {
                     from mappings join tasks on tasks.id = mappings.task_id";
         assert_eq!(text(&db, pair).await.as_deref(), Some("active in-progress"));
         transaction.commit().await.unwrap();
-        assert_eq!(text(&db, pair).await.as_deref(), Some("completed completed"));
+        assert_eq!(
+            text(&db, pair).await.as_deref(),
+            Some("completed completed")
+        );
     })
     .await;
 }

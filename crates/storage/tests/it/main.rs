@@ -1,10 +1,14 @@
 //! Every test body runs on SQLite and on PostgreSQL.
 
 mod catalogue;
+mod coordination;
 mod entities;
 mod migrate;
 mod on_delete;
+mod roles;
 mod rows;
+mod services;
+mod sessions;
 mod sql;
 mod status;
 mod support;

@@ -19,7 +19,13 @@ use Action::{Cascade, Restrict, SetNull};
 /// Number, child table, column, parent table, what happens to the child.
 const RULES: &[(u8, &str, &str, &str, Action)] = &[
     (1, "organizations", "owner_id", "accounts", Restrict),
-    (2, "organization_members", "org_id", "organizations", Cascade),
+    (
+        2,
+        "organization_members",
+        "org_id",
+        "organizations",
+        Cascade,
+    ),
     (3, "organization_members", "account_id", "accounts", Cascade),
     (4, "projects", "org_id", "organizations", SetNull),
     (5, "workspaces", "project_id", "projects", Cascade),
@@ -29,7 +35,13 @@ const RULES: &[(u8, &str, &str, &str, Action)] = &[
     (9, "messages", "session_id", "sessions", Cascade),
     (10, "parts", "message_id", "messages", Cascade),
     (11, "parts", "session_id", "sessions", Cascade),
-    (12, "operation_registrations", "operation_id", "operations", Cascade),
+    (
+        12,
+        "operation_registrations",
+        "operation_id",
+        "operations",
+        Cascade,
+    ),
     (13, "spokes", "project_id", "projects", SetNull),
     (14, "api_keys", "owner_id", "accounts", Cascade),
     (15, "audit_logs", "key_id", "api_keys", SetNull),
@@ -49,11 +61,41 @@ const RULES: &[(u8, &str, &str, &str, Action)] = &[
     (29, "roles", "parent_id", "roles", SetNull),
     (30, "sessions", "account_id", "accounts", SetNull),
     (31, "tasks", "project_id", "projects", Cascade),
-    (32, "task_dependencies", "depends_on_task_id", "tasks", Cascade),
-    (33, "task_dependencies", "dependent_task_id", "tasks", Cascade),
-    (34, "call_graph_edges", "source_id", "call_graph_nodes", Cascade),
-    (35, "call_graph_edges", "target_id", "call_graph_nodes", Cascade),
-    (36, "call_graph_nodes", "operation_id", "operations", Restrict),
+    (
+        32,
+        "task_dependencies",
+        "depends_on_task_id",
+        "tasks",
+        Cascade,
+    ),
+    (
+        33,
+        "task_dependencies",
+        "dependent_task_id",
+        "tasks",
+        Cascade,
+    ),
+    (
+        34,
+        "call_graph_edges",
+        "source_id",
+        "call_graph_nodes",
+        Cascade,
+    ),
+    (
+        35,
+        "call_graph_edges",
+        "target_id",
+        "call_graph_nodes",
+        Cascade,
+    ),
+    (
+        36,
+        "call_graph_nodes",
+        "operation_id",
+        "operations",
+        Restrict,
+    ),
     (37, "api_keys", "rotated_to_id", "api_keys", SetNull),
 ];
 
@@ -65,7 +107,9 @@ async fn each_of_the_37_rules_acts_on_real_rows() {
         let mut failures = Vec::new();
         for (number, table, column, parent, action) in RULES {
             if let Err(reason) = try_rule(&db, table, column, parent, *action).await {
-                failures.push(format!("rule {number}, {table}.{column} {action:?}: {reason}"));
+                failures.push(format!(
+                    "rule {number}, {table}.{column} {action:?}: {reason}"
+                ));
             }
         }
         assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -80,7 +124,10 @@ async fn rule_16_keeps_an_account_with_audit_rows_whatever_else_could_cascade() 
         let refusal = crate::sql::refusal(&db, "delete from accounts where id = 'accounts'").await;
         assert!(refusal.to_lowercase().contains("foreign key"), "{refusal}");
         assert_eq!(crate::sql::count(&db, "api_keys", "true").await, 1);
-        assert_eq!(crate::sql::count(&db, "organization_members", "true").await, 1);
+        assert_eq!(
+            crate::sql::count(&db, "organization_members", "true").await,
+            1
+        );
     })
     .await;
 }
@@ -102,8 +149,14 @@ async fn deleting_a_project_takes_everything_inside_it() {
         ] {
             assert_eq!(crate::sql::count(&db, table, "true").await, 0, "{table}");
         }
-        assert_eq!(crate::sql::count(&db, "spokes", "project_id is null").await, 1);
-        assert_eq!(crate::sql::count(&db, "audit_logs", "session_id is null").await, 1);
+        assert_eq!(
+            crate::sql::count(&db, "spokes", "project_id is null").await,
+            1
+        );
+        assert_eq!(
+            crate::sql::count(&db, "audit_logs", "session_id is null").await,
+            1
+        );
     })
     .await;
 }
@@ -119,7 +172,10 @@ async fn try_rule(
 ) -> Result<(), String> {
     let transaction = db.begin().await.map_err(|error| error.to_string())?;
     let outcome = act(&transaction, table, column, parent, action).await;
-    transaction.rollback().await.map_err(|error| error.to_string())?;
+    transaction
+        .rollback()
+        .await
+        .map_err(|error| error.to_string())?;
     outcome
 }
 

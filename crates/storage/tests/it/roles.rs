@@ -11,8 +11,10 @@ use crate::support::on_each_engine;
 
 async fn create(db: &Database, name: &str, parent: Option<&RoleId>) -> Result<Role, StorageError> {
     let transaction = db.begin().await?;
-    let fields =
-        RoleFields { parent_id: parent.cloned(), ..RoleFields::named(name, RoleMode::Subagent) };
+    let fields = RoleFields {
+        parent_id: parent.cloned(),
+        ..RoleFields::named(name, RoleMode::Subagent)
+    };
     let role = roles::create_role(&transaction, fields).await?;
     transaction.commit().await?;
     Ok(role)
@@ -24,7 +26,10 @@ async fn set_parent(
     parent: Option<&RoleId>,
 ) -> Result<Role, StorageError> {
     let transaction = db.begin().await?;
-    let fields = RoleFields { parent_id: parent.cloned(), ..RoleFields::from(role.clone()) };
+    let fields = RoleFields {
+        parent_id: parent.cloned(),
+        ..RoleFields::from(role.clone())
+    };
     let role = roles::update_role(&transaction, &role.id, fields).await?;
     transaction.commit().await?;
     Ok(role)
@@ -48,19 +53,27 @@ async fn a_role_is_stored_found_changed_and_deleted() {
             scopes: ["task:read"].into_iter().collect(),
             ..RoleFields::from(made.clone())
         };
-        let changed = roles::update_role(&transaction, &made.id, fields).await.unwrap();
+        let changed = roles::update_role(&transaction, &made.id, fields)
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(changed.prompt.as_deref(), Some("Read closely."));
         assert!(changed.updated_at > made.updated_at);
         assert_eq!(changed.created_at, made.created_at);
-        assert_eq!(roles::role_by_id(db.reader(), &made.id).await.unwrap(), Some(changed));
+        assert_eq!(
+            roles::role_by_id(db.reader(), &made.id).await.unwrap(),
+            Some(changed)
+        );
 
         let transaction = db.begin().await.unwrap();
         assert_eq!(roles::delete_role(&transaction, &made.id).await.unwrap(), 0);
         let again = roles::delete_role(&transaction, &made.id).await;
         assert!(matches!(again, Err(StorageError::NotFound)));
         transaction.commit().await.unwrap();
-        assert_eq!(roles::role_by_name(db.reader(), "reviewer").await.unwrap(), None);
+        assert_eq!(
+            roles::role_by_name(db.reader(), "reviewer").await.unwrap(),
+            None
+        );
     })
     .await;
 }
@@ -94,7 +107,10 @@ async fn children_of_a_deleted_role_stand_alone() {
         let transaction = db.begin().await.unwrap();
         assert_eq!(roles::delete_role(&transaction, &base.id).await.unwrap(), 1);
         transaction.commit().await.unwrap();
-        let child = roles::role_by_id(db.reader(), &child.id).await.unwrap().unwrap();
+        let child = roles::role_by_id(db.reader(), &child.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(child.parent_id, None);
     })
     .await;
@@ -111,8 +127,14 @@ async fn no_role_is_its_own_ancestor() {
             assert!(is_rule(&outcome, "cycle"), "{outcome:?}");
         }
         assert!(set_parent(&db, &c, Some(&a.id)).await.is_ok());
-        assert!(is_rule(&set_parent(&db, &c, Some(&RoleId::random())).await, "unknown_parent"));
-        assert!(is_rule(&create(&db, "d", Some(&RoleId::random())).await, "unknown_parent"));
+        assert!(is_rule(
+            &set_parent(&db, &c, Some(&RoleId::random())).await,
+            "unknown_parent"
+        ));
+        assert!(is_rule(
+            &create(&db, "d", Some(&RoleId::random())).await,
+            "unknown_parent"
+        ));
     })
     .await;
 }
@@ -123,13 +145,20 @@ async fn a_chain_has_eight_roles_at_most_wherever_it_grows() {
         let mut chain = vec![create(&db, "r1", None).await.unwrap()];
         for number in 2..=MAX_DEPTH {
             let parent = chain.last().unwrap().id.clone();
-            chain.push(create(&db, &format!("r{number}"), Some(&parent)).await.unwrap());
+            chain.push(
+                create(&db, &format!("r{number}"), Some(&parent))
+                    .await
+                    .unwrap(),
+            );
         }
         let leaf = chain.last().unwrap();
         assert!(is_rule(&create(&db, "r9", Some(&leaf.id)).await, "depth"));
         // At the root end: what hangs below counts as well.
         let above = create(&db, "above", None).await.unwrap();
-        assert!(is_rule(&set_parent(&db, &chain[0], Some(&above.id)).await, "depth"));
+        assert!(is_rule(
+            &set_parent(&db, &chain[0], Some(&above.id)).await,
+            "depth"
+        ));
         assert!(set_parent(&db, &chain[1], Some(&above.id)).await.is_ok());
 
         let names: Vec<String> = roles::role_ancestors(db.reader(), "r8")
@@ -139,7 +168,12 @@ async fn a_chain_has_eight_roles_at_most_wherever_it_grows() {
             .map(|role| role.name)
             .collect();
         assert_eq!(names, ["r8", "r7", "r6", "r5", "r4", "r3", "r2", "above"]);
-        assert!(roles::role_ancestors(db.reader(), "none").await.unwrap().is_empty());
+        assert!(
+            roles::role_ancestors(db.reader(), "none")
+                .await
+                .unwrap()
+                .is_empty()
+        );
     })
     .await;
 }
@@ -150,7 +184,10 @@ async fn ancestors_end_even_in_a_cycle_made_by_hand() {
         run(&db, &insert("roles", "a", &[])).await;
         run(&db, &insert("roles", "b", &[("parent_id", "a")])).await;
         run(&db, "update roles set parent_id = 'b' where id = 'a'").await;
-        assert_eq!(roles::role_ancestors(db.reader(), "a").await.unwrap().len(), MAX_DEPTH);
+        assert_eq!(
+            roles::role_ancestors(db.reader(), "a").await.unwrap().len(),
+            MAX_DEPTH
+        );
     })
     .await;
 }
@@ -165,7 +202,9 @@ async fn roles_are_listed_by_the_bytes_of_their_names() {
         let mut names = Vec::new();
         let mut page = PageRequest::first(2).in_order(Order::Asc);
         loop {
-            let found = roles::list_roles(db.reader(), None, Some(&base.id), &page).await.unwrap();
+            let found = roles::list_roles(db.reader(), None, Some(&base.id), &page)
+                .await
+                .unwrap();
             names.extend(found.items.into_iter().map(|role| role.name));
             match found.next_cursor {
                 Some(cursor) => page = page.after(Some(cursor)),
@@ -173,9 +212,11 @@ async fn roles_are_listed_by_the_bytes_of_their_names() {
             }
         }
         assert_eq!(names, ["B", "a", "a-b", "aa", "b", "ä"]);
-        let primary =
-            roles::list_roles(db.reader(), Some(RoleMode::Primary), None, &PageRequest::default());
-        assert!(primary.await.unwrap().items.is_empty());
+        let all = PageRequest::default();
+        let primary = roles::list_roles(db.reader(), Some(RoleMode::Primary), None, &all)
+            .await
+            .unwrap();
+        assert!(primary.items.is_empty());
     })
     .await;
 }
@@ -184,7 +225,12 @@ async fn roles_are_listed_by_the_bytes_of_their_names() {
 async fn a_role_is_in_use_while_an_open_session_runs_under_it() {
     on_each_engine(async |db| {
         run(&db, &world()).await;
-        for (id, status) in [("s1", "idle"), ("s2", "busy"), ("s3", "retry"), ("s4", "archived")] {
+        for (id, status) in [
+            ("s1", "idle"),
+            ("s2", "busy"),
+            ("s3", "retry"),
+            ("s4", "archived"),
+        ] {
             let fields = [("role_name", "worker"), ("status", status)];
             run(&db, &insert("sessions", id, &fields)).await;
         }
@@ -199,10 +245,16 @@ async fn two_roles_made_each_others_parent_at_once_do_not_make_a_cycle() {
     on_each_engine(async |db| {
         let a = create(&db, "a", None).await.unwrap();
         let b = create(&db, "b", None).await.unwrap();
-        let (one, other) =
-            tokio::join!(set_parent(&db, &a, Some(&b.id)), set_parent(&db, &b, Some(&a.id)));
+        let (one, other) = tokio::join!(
+            set_parent(&db, &a, Some(&b.id)),
+            set_parent(&db, &b, Some(&a.id))
+        );
         let outcomes = [one, other];
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        assert_eq!(
+            outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
+            1,
+            "{outcomes:?}"
+        );
         assert_eq!(count(&db, "roles", "parent_id is not null").await, 1);
     })
     .await;

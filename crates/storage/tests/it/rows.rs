@@ -4,16 +4,40 @@
 /// `$` the row's own id.
 const REQUIRED: &[(&str, &[(&str, &str)])] = &[
     ("accounts", &[("email", "$@example.com")]),
-    ("organizations", &[("name", "$"), ("slug", "$"), ("owner_id", "@accounts")]),
+    (
+        "organizations",
+        &[("name", "$"), ("slug", "$"), ("owner_id", "@accounts")],
+    ),
     (
         "organization_members",
-        &[("org_id", "@organizations"), ("account_id", "@accounts"), ("membership_level", "owner")],
+        &[
+            ("org_id", "@organizations"),
+            ("account_id", "@accounts"),
+            ("membership_level", "owner"),
+        ],
     ),
-    ("api_keys", &[("owner_id", "@accounts"), ("key_hash", "hash of $"), ("key_prefix", "alk_$")]),
+    (
+        "api_keys",
+        &[
+            ("owner_id", "@accounts"),
+            ("key_hash", "hash of $"),
+            ("key_prefix", "alk_$"),
+        ],
+    ),
     ("projects", &[("name", "$")]),
     ("workspaces", &[("project_id", "@projects")]),
-    ("sessions", &[("project_id", "@projects"), ("slug", "$"), ("title", "$")]),
-    ("messages", &[("session_id", "@sessions"), ("role", "user"), ("data", "{}")]),
+    (
+        "sessions",
+        &[("project_id", "@projects"), ("slug", "$"), ("title", "$")],
+    ),
+    (
+        "messages",
+        &[
+            ("session_id", "@sessions"),
+            ("role", "user"),
+            ("data", "{}"),
+        ],
+    ),
     (
         "parts",
         &[
@@ -39,22 +63,56 @@ const REQUIRED: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "operation_registrations",
-        &[("operation_id", "@operations"), ("provider_type", "spoke"), ("provider_id", "@spokes")],
+        &[
+            ("operation_id", "@operations"),
+            ("provider_type", "spoke"),
+            ("provider_id", "@spokes"),
+        ],
     ),
     (
         "clients",
-        &[("name", "$"), ("type", "custom"), ("config", "{}"), ("owner_id", "@accounts")],
+        &[
+            ("name", "$"),
+            ("type", "custom"),
+            ("config", "{}"),
+            ("owner_id", "@accounts"),
+        ],
     ),
-    ("client_secrets", &[("client_id", "@clients"), ("key", "$"), ("value", "{}")]),
+    (
+        "client_secrets",
+        &[
+            ("client_id", "@clients"),
+            ("key", "$"),
+            (
+                "value",
+                "{\"keyVersion\": 1, \"salt\": \"\", \"iv\": \"\", \"data\": \"\"}",
+            ),
+        ],
+    ),
     ("roles", &[("name", "$"), ("mode", "primary")]),
-    ("tasks", &[("project_id", "@projects"), ("slug", "$"), ("name", "$")]),
+    (
+        "tasks",
+        &[("project_id", "@projects"), ("slug", "$"), ("name", "$")],
+    ),
     (
         "task_dependencies",
-        &[("depends_on_task_id", "@tasks"), ("dependent_task_id", "second task")],
+        &[
+            ("depends_on_task_id", "@tasks"),
+            ("dependent_task_id", "second task"),
+        ],
     ),
     ("mappings", &[("session_id", "@sessions")]),
-    ("detections", &[("session_id", "@sessions"), ("anomaly_type", "SESSION_STALL")]),
-    ("call_graph_nodes", &[("request_id", "request $"), ("operation_id", "@operations")]),
+    (
+        "detections",
+        &[
+            ("session_id", "@sessions"),
+            ("anomaly_type", "SESSION_STALL"),
+        ],
+    ),
+    (
+        "call_graph_nodes",
+        &[("request_id", "request $"), ("operation_id", "@operations")],
+    ),
     (
         "call_graph_edges",
         &[
@@ -63,7 +121,10 @@ const REQUIRED: &[(&str, &[(&str, &str)])] = &[
             ("edge_type", "triggered"),
         ],
     ),
-    ("audit_logs", &[("owner_id", "@accounts"), ("action", "test.done")]),
+    (
+        "audit_logs",
+        &[("owner_id", "@accounts"), ("action", "test.done")],
+    ),
 ];
 
 /// The names of the 22 tables in an order in which their rows can be made.
@@ -95,7 +156,11 @@ pub fn insert(table: &str, id: &str, fields: &[(&str, &str)]) -> String {
         };
         values.push(format!("'{}'", value.replace('\'', "''")));
     }
-    format!("insert into {table} ({}) values ({});\n", columns.join(", "), values.join(", "))
+    format!(
+        "insert into {table} ({}) values ({});\n",
+        columns.join(", "),
+        values.join(", ")
+    )
 }
 
 /// One row in each table, each referring to the others where it must.

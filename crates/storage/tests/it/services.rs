@@ -29,7 +29,8 @@ fn object(value: serde_json::Value) -> JsonObject {
 }
 
 fn encrypted(key_version: i64, data: &str) -> EncryptedValue {
-    EncryptedValue { key_version, iv: "aXY=".to_owned(), data: data.to_owned(), ..Default::default() }
+    let value = json!({"keyVersion": key_version, "salt": "", "iv": "aXY=", "data": data});
+    serde_json::from_value(value).unwrap()
 }
 
 async fn create(db: &Database, new: NewClient) -> Result<Client, StorageError> {
@@ -46,7 +47,9 @@ async fn a_client_is_stored_found_changed_and_deleted() {
         let made = create(&db, client("weather")).await.unwrap();
         let twin = create(&db, client("weather")).await;
         assert!(twin.is_err_and(|error| error.is_unique("unq_clients_name")));
-        let found = services::client_by_name(db.reader(), &Scope::All, "weather").await.unwrap();
+        let found = services::client_by_name(db.reader(), &Scope::All, "weather")
+            .await
+            .unwrap();
         assert_eq!(found, Some(made.clone()));
 
         let transaction = db.begin().await.unwrap();
@@ -56,8 +59,9 @@ async fn a_client_is_stored_found_changed_and_deleted() {
             if_updated_at: Some(made.updated_at),
             ..ClientChanges::default()
         };
-        let changed =
-            services::update_client(&transaction, &made.id, changes.clone()).await.unwrap();
+        let changed = services::update_client(&transaction, &made.id, changes.clone())
+            .await
+            .unwrap();
         let stale = services::update_client(&transaction, &made.id, changes).await;
         assert!(matches!(stale, Err(StorageError::Stale)), "{stale:?}");
         transaction.commit().await.unwrap();
@@ -65,7 +69,9 @@ async fn a_client_is_stored_found_changed_and_deleted() {
         assert_eq!(changed.metadata.text("checkedAt"), Some("today"));
 
         let transaction = db.begin().await.unwrap();
-        services::delete_client(&transaction, &made.id).await.unwrap();
+        services::delete_client(&transaction, &made.id)
+            .await
+            .unwrap();
         let again = services::delete_client(&transaction, &made.id).await;
         assert!(matches!(again, Err(StorageError::NotFound)));
         transaction.commit().await.unwrap();
@@ -95,7 +101,10 @@ async fn clients_are_seen_by_their_owner_or_organization_only() {
             ..Limits::new(AccountId::from("stranger"))
         });
         let sees = async |scope: &Scope, id: &ClientId| {
-            services::client_by_id(db.reader(), scope, id).await.unwrap().is_some()
+            services::client_by_id(db.reader(), scope, id)
+                .await
+                .unwrap()
+                .is_some()
         };
         assert!(sees(&owner, &personal.id).await && !sees(&owner, &shared.id).await);
         assert!(!sees(&stranger, &personal.id).await && !sees(&stranger, &shared.id).await);
@@ -104,24 +113,41 @@ async fn clients_are_seen_by_their_owner_or_organization_only() {
 
         let names = async |scope: &Scope, filter: ClientFilter| {
             let page = PageRequest::default();
-            let found = services::list_clients(db.reader(), scope, &filter, &page).await.unwrap();
+            let found = services::list_clients(db.reader(), scope, &filter, &page)
+                .await
+                .unwrap();
             let mut names: Vec<String> =
                 found.items.into_iter().map(|client| client.name).collect();
             names.sort();
             names
         };
         let all = ClientFilter::default();
-        assert_eq!(names(&Scope::All, all.clone()).await, ["clients", "personal", "shared"]);
+        assert_eq!(
+            names(&Scope::All, all.clone()).await,
+            ["clients", "personal", "shared"]
+        );
         assert_eq!(names(&owner, all.clone()).await, ["clients", "personal"]);
         assert_eq!(names(&member, all).await, ["shared"]);
-        let vcs = ClientFilter { kind: Some(ClientType::Vcs), ..ClientFilter::default() };
+        let vcs = ClientFilter {
+            kind: Some(ClientType::Vcs),
+            ..ClientFilter::default()
+        };
         assert_eq!(names(&Scope::All, vcs).await, ["shared"]);
-        let on = ClientFilter { enabled: Some(true), ..ClientFilter::default() };
+        let on = ClientFilter {
+            enabled: Some(true),
+            ..ClientFilter::default()
+        };
         assert_eq!(names(&Scope::All, on).await, ["clients", "personal"]);
-        let of = ClientFilter { owner_id: Some(AccountId::from("other")), ..ClientFilter::default() };
+        let of = ClientFilter {
+            owner_id: Some(AccountId::from("other")),
+            ..ClientFilter::default()
+        };
         assert_eq!(names(&Scope::All, of).await, ["shared"]);
         let org = OrganizationId::from("organizations");
-        let of = ClientFilter { org_id: Some(org), ..ClientFilter::default() };
+        let of = ClientFilter {
+            org_id: Some(org),
+            ..ClientFilter::default()
+        };
         assert_eq!(names(&Scope::All, of).await, ["shared"]);
     })
     .await;
@@ -132,20 +158,24 @@ async fn a_switched_off_client_offers_nothing_until_it_is_on_again() {
     on_each_engine(async |db| {
         run(&db, &world()).await;
         let made = create(&db, client("weather")).await.unwrap();
-        let provider = [("provider_type", "client"), ("provider_id", made.id.as_str())];
+        let provider = [
+            ("provider_type", "client"),
+            ("provider_id", made.id.as_str()),
+        ];
         run(&db, &insert("operation_registrations", "now", &provider)).await;
         let old = [
             ("provider_type", "client"),
             ("provider_id", made.id.as_str()),
             ("status", "inactive"),
-            ("registered_at", "2020-01-01 00:00:00+00:00"),
+            ("registered_at", "2020-01-01T00:00:00+00:00"),
         ];
         run(&db, &insert("operation_registrations", "before", &old)).await;
 
         let switch = async |enabled: bool| {
             let transaction = db.begin().await.unwrap();
-            let client =
-                services::set_client_enabled(&transaction, &made.id, enabled).await.unwrap();
+            let client = services::set_client_enabled(&transaction, &made.id, enabled)
+                .await
+                .unwrap();
             transaction.commit().await.unwrap();
             assert_eq!(client.enabled, enabled);
             client
@@ -155,11 +185,27 @@ async fn a_switched_off_client_offers_nothing_until_it_is_on_again() {
         assert_eq!(count(&db, "operation_registrations", active).await, 0);
         let on = switch(true).await;
         assert_eq!(count(&db, "operation_registrations", active).await, 1);
-        assert_eq!(count(&db, "operation_registrations", "id = 'now' and status = 'active'").await, 1);
-        assert_eq!(switch(true).await, on, "switched on again: nothing is written");
         assert_eq!(
-            count(&db, "operation_registrations", "id = 'operation-registrations' and status = 'active'")
-                .await,
+            count(
+                &db,
+                "operation_registrations",
+                "id = 'now' and status = 'active'"
+            )
+            .await,
+            1
+        );
+        assert_eq!(
+            switch(true).await,
+            on,
+            "switched on again: nothing is written"
+        );
+        assert_eq!(
+            count(
+                &db,
+                "operation_registrations",
+                "id = 'operation-registrations' and status = 'active'"
+            )
+            .await,
             1,
             "the spoke's registration is not touched"
         );
@@ -186,7 +232,10 @@ async fn a_client_passes_to_another_owner_and_organization() {
         let transaction = db.begin().await.unwrap();
         let refused =
             services::transfer_client(&transaction, &made.id, AccountId::random(), None).await;
-        assert!(matches!(refused, Err(StorageError::ForeignKey { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StorageError::ForeignKey { .. })),
+            "{refused:?}"
+        );
     })
     .await;
 }
@@ -198,7 +247,11 @@ async fn invalid_configurations_are_reported_by_name() {
         create(&db, client("b")).await.unwrap();
         create(&db, client("a")).await.unwrap();
         let issues = services::invalid_clients(db.reader(), |client| {
-            if client.config.contains_key("openapi") { vec![] } else { vec![client.name.clone()] }
+            if client.config.contains_key("openapi") {
+                vec![]
+            } else {
+                vec![client.name.clone()]
+            }
         })
         .await
         .unwrap();
@@ -216,8 +269,9 @@ async fn a_secret_is_set_replaced_named_and_deleted() {
         let end = time::now() + Duration::days(1);
         let set = async |key: &str, value: EncryptedValue, end| {
             let transaction = db.begin().await.unwrap();
-            let row =
-                services::set_secret(&transaction, &made.id, key, value, end).await.unwrap();
+            let row = services::set_secret(&transaction, &made.id, key, value, end)
+                .await
+                .unwrap();
             transaction.commit().await.unwrap();
             row
         };
@@ -227,9 +281,17 @@ async fn a_secret_is_set_replaced_named_and_deleted() {
         assert!(second.updated_at >= first.updated_at);
         set("password", encrypted(2, "cA=="), None).await;
 
-        let stored = services::secret(db.reader(), &made.id, "token").await.unwrap().unwrap();
+        let stored = services::secret(db.reader(), &made.id, "token")
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(stored.value, encrypted(2, "dHdv"));
-        assert_eq!(services::secret(db.reader(), &made.id, "none").await.unwrap(), None);
+        assert_eq!(
+            services::secret(db.reader(), &made.id, "none")
+                .await
+                .unwrap(),
+            None
+        );
         let names = services::secret_names(db.reader(), &made.id).await.unwrap();
         let told: Vec<_> = names
             .iter()
@@ -242,14 +304,32 @@ async fn a_secret_is_set_replaced_named_and_deleted() {
             .unwrap();
         assert_eq!((loaded[&made.id].len(), loaded[&other].len()), (2, 1));
 
-        let expiring = services::secrets_expiring(db.reader(), end + Duration::seconds(1)).await.unwrap();
+        let expiring = services::secrets_expiring(db.reader(), end + Duration::seconds(1))
+            .await
+            .unwrap();
         assert_eq!(expiring.len(), 1);
-        assert_eq!((expiring[0].key.as_str(), expiring[0].expires_at), ("token", end));
-        assert!(services::secrets_expiring(db.reader(), end).await.unwrap().is_empty());
+        assert_eq!(
+            (expiring[0].key.as_str(), expiring[0].expires_at),
+            ("token", end)
+        );
+        assert!(
+            services::secrets_expiring(db.reader(), end)
+                .await
+                .unwrap()
+                .is_empty()
+        );
 
         let transaction = db.begin().await.unwrap();
-        assert!(services::delete_secret(&transaction, &made.id, "token").await.unwrap());
-        assert!(!services::delete_secret(&transaction, &made.id, "token").await.unwrap());
+        assert!(
+            services::delete_secret(&transaction, &made.id, "token")
+                .await
+                .unwrap()
+        );
+        assert!(
+            !services::delete_secret(&transaction, &made.id, "token")
+                .await
+                .unwrap()
+        );
         transaction.commit().await.unwrap();
     })
     .await;
@@ -263,25 +343,41 @@ async fn secrets_under_an_older_data_key_are_found_and_replaced_one_by_one() {
         let made = create(&db, client("weather")).await.unwrap();
         let transaction = db.begin().await.unwrap();
         for (key, version) in [("a", 1), ("b", 2), ("c", 10)] {
-            services::set_secret(&transaction, &made.id, key, encrypted(version, "eA=="), None)
-                .await
-                .unwrap();
+            services::set_secret(
+                &transaction,
+                &made.id,
+                key,
+                encrypted(version, "eA=="),
+                None,
+            )
+            .await
+            .unwrap();
         }
         transaction.commit().await.unwrap();
 
         let mut replaced = 0;
         loop {
             let transaction = db.begin().await.unwrap();
-            let old = services::secrets_with_old_key(&transaction, 10, 1).await.unwrap();
-            let Some(row) = old.into_iter().next() else { break };
-            services::replace_secret_value(&transaction, &row.id, encrypted(10, "eQ==")).await.unwrap();
+            let old = services::secrets_with_old_key(&transaction, 10, 1)
+                .await
+                .unwrap();
+            let Some(row) = old.into_iter().next() else {
+                break;
+            };
+            services::replace_secret_value(&transaction, &row.id, encrypted(10, "eQ=="))
+                .await
+                .unwrap();
             transaction.commit().await.unwrap();
             replaced += 1;
         }
         assert_eq!(replaced, 2);
         let names = services::secret_names(db.reader(), &made.id).await.unwrap();
         assert!(names.iter().all(|name| name.key_version == 10));
-        let value = text(&db, "select cast(\"value\" as text) from client_secrets limit 1").await;
+        let value = text(
+            &db,
+            "select cast(\"value\" as text) from client_secrets limit 1",
+        )
+        .await;
         assert!(value.is_some_and(|value| value.contains("keyVersion")));
     })
     .await;

@@ -10,7 +10,11 @@ use crate::support::on_each_engine;
 const BAD_VALUES: &[(&str, &str, &[&str])] = &[
     ("accounts", "email", &[""]),
     ("organizations", "name", &[""]),
-    ("organizations", "slug", &["", "Upper", "a_b", "a b", "ä", "a.b"]),
+    (
+        "organizations",
+        "slug",
+        &["", "Upper", "a_b", "a b", "ä", "a.b"],
+    ),
     ("api_keys", "name", &[""]),
     ("projects", "name", &[""]),
     ("workspaces", "name", &[""]),
@@ -37,7 +41,10 @@ async fn each_enum_column_takes_its_values_and_no_other() {
             for value in ["", "bogus", "Active", "PENDING", " active"] {
                 let message = refusal(&db, &with_value(table, column, value)).await;
                 let check = format!("chk_{table}_{column}");
-                assert!(message.contains(&check), "{table}.{column} = {value:?}: {message}");
+                assert!(
+                    message.contains(&check),
+                    "{table}.{column} = {value:?}: {message}"
+                );
             }
             for value in values.split(' ') {
                 let sql = with_value(table, column, value);
@@ -53,7 +60,10 @@ async fn each_enum_column_takes_its_values_and_no_other() {
 
 #[tokio::test]
 async fn checks_beside_the_enums_refuse_bad_values() {
-    let listed = CHECKS.iter().filter(|(_, _, rule)| matches!(rule, Rule::Other)).count();
+    let listed = CHECKS
+        .iter()
+        .filter(|(_, _, rule)| matches!(rule, Rule::Other))
+        .count();
     assert_eq!(listed, BAD_VALUES.len(), "every check has its bad values");
     on_each_engine(async |db| {
         run(&db, &world()).await;
@@ -61,7 +71,10 @@ async fn checks_beside_the_enums_refuse_bad_values() {
             for value in *values {
                 let message = refusal(&db, &with_value(table, column, value)).await;
                 let check = format!("chk_{table}_{column}");
-                assert!(message.contains(&check), "{table}.{column} = {value:?}: {message}");
+                assert!(
+                    message.contains(&check),
+                    "{table}.{column} = {value:?}: {message}"
+                );
             }
         }
     })
@@ -74,8 +87,15 @@ async fn no_table_takes_a_row_without_its_required_columns() {
         for table in tables() {
             let message = refusal(&db, &format!("insert into {table} (id) values ('x')")).await;
             let message = message.to_lowercase();
-            assert!(message.contains("not null") || message.contains("not-null"), "{message}");
-            refusal(&db, &format!("insert into {table} (metadata) values ('{{}}')")).await;
+            assert!(
+                message.contains("not null") || message.contains("not-null"),
+                "{message}"
+            );
+            refusal(
+                &db,
+                &format!("insert into {table} (metadata) values ('{{}}')"),
+            )
+            .await;
         }
     })
     .await;

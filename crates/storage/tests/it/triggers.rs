@@ -30,10 +30,17 @@ async fn frozen_columns_refuse_every_change() {
         run(&db, &world()).await;
         let common = tables().flat_map(|table| [(table, "id"), (table, "created_at")]);
         for (table, column) in common.chain(FROZEN.iter().copied()) {
-            let value = if column == "created_at" { "2020-01-02 03:04:05+00:00" } else { "other" };
+            let value = if column == "created_at" {
+                "2020-01-02T03:04:05+00:00"
+            } else {
+                "other"
+            };
             let message = refusal(
                 &db,
-                &format!("update {table} set {column} = '{value}' where id = '{}'", id_of(table)),
+                &format!(
+                    "update {table} set {column} = '{value}' where id = '{}'",
+                    id_of(table)
+                ),
             )
             .await;
             let expected = format!("alkhub:immutable:{table}.{column}");
@@ -47,7 +54,11 @@ async fn frozen_columns_refuse_every_change() {
 async fn writing_the_same_value_to_a_frozen_column_is_no_change() {
     on_each_engine(async |db| {
         run(&db, &world()).await;
-        run(&db, "update messages set session_id = session_id, role = 'assistant'").await;
+        run(
+            &db,
+            "update messages set session_id = session_id, role = 'assistant'",
+        )
+        .await;
         assert_eq!(count(&db, "messages", "role = 'assistant'").await, 1);
     })
     .await;
@@ -59,11 +70,24 @@ async fn a_record_moves_to_the_removed_operation_only() {
         run(&db, &world()).await;
         run(&db, &insert("operations", "other", &[])).await;
         let message = refusal(&db, "update call_graph_nodes set operation_id = 'other'").await;
-        assert!(message.contains("alkhub:immutable:call_graph_nodes.operation_id"), "{message}");
-        run(&db, "update call_graph_nodes set operation_id = '__removed__'").await;
-        let message =
-            refusal(&db, "update call_graph_nodes set operation_id = 'operations'").await;
-        assert!(message.contains("alkhub:immutable:call_graph_nodes.operation_id"), "{message}");
+        assert!(
+            message.contains("alkhub:immutable:call_graph_nodes.operation_id"),
+            "{message}"
+        );
+        run(
+            &db,
+            "update call_graph_nodes set operation_id = '__removed__'",
+        )
+        .await;
+        let message = refusal(
+            &db,
+            "update call_graph_nodes set operation_id = 'operations'",
+        )
+        .await;
+        assert!(
+            message.contains("alkhub:immutable:call_graph_nodes.operation_id"),
+            "{message}"
+        );
     })
     .await;
 }
@@ -82,7 +106,8 @@ async fn audit_rows_change_in_no_column() {
             ("session_id", "sessions"),
             ("org_id", "organizations"),
         ] {
-            let message = refusal(&db, &format!("update audit_logs set {column} = '{value}'")).await;
+            let message =
+                refusal(&db, &format!("update audit_logs set {column} = '{value}'")).await;
             let expected = format!("alkhub:immutable:audit_logs.{column}");
             assert!(message.contains(&expected), "{expected}: {message}");
         }
@@ -108,8 +133,15 @@ async fn audit_links_may_go_to_null_but_never_to_another_row() {
                 &format!("update audit_logs set {column} = 'other' where id = '{id}'"),
             )
             .await;
-            assert!(message.contains(&format!("alkhub:immutable:audit_logs.{column}")), "{message}");
-            run(&db, &format!("update audit_logs set {column} = null where id = '{id}'")).await;
+            assert!(
+                message.contains(&format!("alkhub:immutable:audit_logs.{column}")),
+                "{message}"
+            );
+            run(
+                &db,
+                &format!("update audit_logs set {column} = null where id = '{id}'"),
+            )
+            .await;
         }
     })
     .await;
@@ -119,11 +151,25 @@ async fn audit_links_may_go_to_null_but_never_to_another_row() {
 async fn audit_rows_are_sealed_once() {
     on_each_engine(async |db| {
         run(&db, &world()).await;
-        run(&db, "update audit_logs set metadata = '{\"chain\": {\"seq\": 1, \"hash\": \"a\"}}'").await;
-        for metadata in ["{\"chain\": {\"seq\": 1, \"hash\": \"b\"}}", "{}", "{\"chain\": null}"] {
-            let message =
-                refusal(&db, &format!("update audit_logs set metadata = '{metadata}'")).await;
-            assert!(message.contains("alkhub:immutable:audit_logs.metadata"), "{message}");
+        run(
+            &db,
+            "update audit_logs set metadata = '{\"chain\": {\"seq\": 1, \"hash\": \"a\"}}'",
+        )
+        .await;
+        for metadata in [
+            "{\"chain\": {\"seq\": 1, \"hash\": \"b\"}}",
+            "{}",
+            "{\"chain\": null}",
+        ] {
+            let message = refusal(
+                &db,
+                &format!("update audit_logs set metadata = '{metadata}'"),
+            )
+            .await;
+            assert!(
+                message.contains("alkhub:immutable:audit_logs.metadata"),
+                "{message}"
+            );
         }
     })
     .await;
@@ -134,7 +180,10 @@ async fn audit_rows_go_only_while_the_prune_switch_stands() {
     on_each_engine(async |db| {
         run(&db, &world()).await;
         let message = refusal(&db, "delete from audit_logs").await;
-        assert!(message.contains("alkhub:immutable:audit_logs.*"), "{message}");
+        assert!(
+            message.contains("alkhub:immutable:audit_logs.*"),
+            "{message}"
+        );
         assert_eq!(count(&db, "audit_logs", "true").await, 1);
         run(
             &db,
@@ -158,7 +207,10 @@ async fn the_owner_of_an_organization_stays_its_owner_member() {
             "update organization_members set membership_level = 'member'",
         ] {
             let message = refusal(&db, sql).await;
-            assert!(message.contains("alkhub:rule:last_owner"), "{sql}: {message}");
+            assert!(
+                message.contains("alkhub:rule:last_owner"),
+                "{sql}: {message}"
+            );
         }
     })
     .await;
@@ -171,13 +223,23 @@ async fn ownership_passes_only_to_an_owner_member() {
         run(&db, &insert("accounts", "heir", &[])).await;
         let transfer = "update organizations set owner_id = 'heir'";
         let message = refusal(&db, transfer).await;
-        assert!(message.contains("alkhub:rule:owner_not_member"), "{message}");
+        assert!(
+            message.contains("alkhub:rule:owner_not_member"),
+            "{message}"
+        );
         let member = [("account_id", "heir"), ("membership_level", "member")];
         run(&db, &insert("organization_members", "heir", &member)).await;
         let message = refusal(&db, transfer).await;
-        assert!(message.contains("alkhub:rule:owner_not_member"), "{message}");
+        assert!(
+            message.contains("alkhub:rule:owner_not_member"),
+            "{message}"
+        );
 
-        run(&db, "update organization_members set membership_level = 'owner' where id = 'heir'").await;
+        run(
+            &db,
+            "update organization_members set membership_level = 'owner' where id = 'heir'",
+        )
+        .await;
         run(&db, transfer).await;
         run(
             &db,
@@ -185,7 +247,11 @@ async fn ownership_passes_only_to_an_owner_member() {
              where id = 'organization-members'",
         )
         .await;
-        run(&db, "delete from organization_members where id = 'organization-members'").await;
+        run(
+            &db,
+            "delete from organization_members where id = 'organization-members'",
+        )
+        .await;
     })
     .await;
 }
@@ -247,7 +313,10 @@ async fn a_registration_names_a_provider_of_its_type() {
             [("provider_type", "client"), ("provider_id", "spokes")],
         ] {
             let message = refusal(&db, &insert("operation_registrations", "stray", &fields)).await;
-            assert!(message.contains("alkhub:rule:unknown_provider"), "{fields:?}: {message}");
+            assert!(
+                message.contains("alkhub:rule:unknown_provider"),
+                "{fields:?}: {message}"
+            );
         }
     })
     .await;
@@ -260,7 +329,11 @@ async fn registrations_go_with_their_provider_and_no_other() {
         // The same id in both tables: only the type tells whose registration it is.
         run(&db, &insert("clients", "spokes", &[])).await;
         let of_client = [("provider_type", "client"), ("provider_id", "spokes")];
-        run(&db, &insert("operation_registrations", "of client", &of_client)).await;
+        run(
+            &db,
+            &insert("operation_registrations", "of client", &of_client),
+        )
+        .await;
         run(&db, "delete from spokes").await;
         assert_eq!(count(&db, "operation_registrations", "true").await, 1);
         run(&db, "delete from clients where id = 'spokes'").await;
@@ -275,7 +348,10 @@ async fn a_mapping_forgets_the_text_of_a_deleted_task() {
         run(&db, &world()).await;
         run(&db, "update mappings set task_id = 'tasks', task = 'tasks'").await;
         run(&db, "delete from tasks where id = 'tasks'").await;
-        assert_eq!(count(&db, "mappings", "task_id is null and task is null").await, 1);
+        assert_eq!(
+            count(&db, "mappings", "task_id is null and task is null").await,
+            1
+        );
     })
     .await;
 }
@@ -286,9 +362,16 @@ async fn a_mapping_forgets_the_text_of_a_task_that_goes_with_its_project() {
         run(&db, &world()).await;
         run(&db, &insert("projects", "other", &[])).await;
         run(&db, &insert("tasks", "theirs", &[("project_id", "other")])).await;
-        run(&db, "update mappings set task_id = 'theirs', task = 'theirs'").await;
+        run(
+            &db,
+            "update mappings set task_id = 'theirs', task = 'theirs'",
+        )
+        .await;
         run(&db, "delete from projects where id = 'other'").await;
-        assert_eq!(count(&db, "mappings", "task_id is null and task is null").await, 1);
+        assert_eq!(
+            count(&db, "mappings", "task_id is null and task is null").await,
+            1
+        );
     })
     .await;
 }
@@ -299,7 +382,10 @@ async fn dependencies_join_tasks_of_one_project() {
         run(&db, &world()).await;
         run(&db, &insert("projects", "other", &[])).await;
         run(&db, &insert("tasks", "theirs", &[("project_id", "other")])).await;
-        let fields = [("depends_on_task_id", "tasks"), ("dependent_task_id", "theirs")];
+        let fields = [
+            ("depends_on_task_id", "tasks"),
+            ("dependent_task_id", "theirs"),
+        ];
         let message = refusal(&db, &insert("task_dependencies", "stray", &fields)).await;
         assert!(message.contains("alkhub:rule:other_project"), "{message}");
     })
@@ -314,7 +400,10 @@ async fn a_task_with_dependencies_stays_in_its_project() {
         for id in ["tasks", "second task"] {
             let sql = format!("update tasks set project_id = 'other' where id = '{id}'");
             let message = refusal(&db, &sql).await;
-            assert!(message.contains("alkhub:immutable:tasks.project_id"), "{message}");
+            assert!(
+                message.contains("alkhub:immutable:tasks.project_id"),
+                "{message}"
+            );
         }
         run(&db, "delete from task_dependencies").await;
         run(&db, "update tasks set project_id = 'other'").await;
@@ -328,11 +417,13 @@ async fn updated_at_moves_with_every_change_by_hand() {
         run(&db, &world()).await;
         for table in tables().filter(|table| *table != "audit_logs") {
             let id = id_of(table);
-            let stamp = format!(
-                "select cast(updated_at as text) from {table} where id = '{id}'"
-            );
+            let stamp = format!("select cast(updated_at as text) from {table} where id = '{id}'");
             let before = text(&db, &stamp).await;
-            run(&db, &format!("update {table} set metadata = '{{\"x\": 1}}' where id = '{id}'")).await;
+            run(
+                &db,
+                &format!("update {table} set metadata = '{{\"x\": 1}}' where id = '{id}'"),
+            )
+            .await;
             let after = text(&db, &stamp).await;
             assert!(after > before, "{table}: {before:?} then {after:?}");
         }
@@ -344,9 +435,18 @@ async fn updated_at_moves_with_every_change_by_hand() {
 async fn an_explicit_updated_at_wins() {
     on_each_engine(async |db| {
         run(&db, &world()).await;
-        run(&db, "update projects set updated_at = '2001-02-03T04:05:06.789+00:00'").await;
+        run(
+            &db,
+            "update projects set updated_at = '2001-02-03T04:05:06.789+00:00'",
+        )
+        .await;
         let stamp = text(&db, "select cast(updated_at as text) from projects").await;
-        assert!(stamp.as_deref().is_some_and(|stamp| stamp.starts_with("2001-02-03")), "{stamp:?}");
+        assert!(
+            stamp
+                .as_deref()
+                .is_some_and(|stamp| stamp.starts_with("2001-02-03")),
+            "{stamp:?}"
+        );
     })
     .await;
 }
@@ -360,7 +460,10 @@ async fn metadata_is_an_object_or_null() {
             for value in ["[]", "3", "\"x\"", "null"] {
                 let sql = format!("update {table} set metadata = '{value}' {row}");
                 let message = refusal(&db, &sql).await;
-                assert!(message.contains(&format!("chk_{table}_metadata")), "{message}");
+                assert!(
+                    message.contains(&format!("chk_{table}_metadata")),
+                    "{message}"
+                );
             }
             run(&db, &format!("update {table} set metadata = null {row}")).await;
         }

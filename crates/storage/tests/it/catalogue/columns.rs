@@ -25,27 +25,38 @@ pub enum Rule {
 
 /// A table's columns beside the four common ones: name, kind, null or required, default.
 pub const COLUMNS: &[(&str, &str)] = &[
-    ("accounts", "
+    (
+        "accounts",
+        "
         email           text    required
         display_name    text    null
         access_level    text    required  user
         status          text    required  active
         gitea_username  text    null
         data            json    null
-    "),
-    ("organizations", "
+    ",
+    ),
+    (
+        "organizations",
+        "
         name            text    required
         slug            text    required
         owner_id        text    required
         gitea_org_name  text    null
         data            json    null
-    "),
-    ("organization_members", "
+    ",
+    ),
+    (
+        "organization_members",
+        "
         org_id            text    required
         account_id        text    required
         membership_level  text    required  member
-    "),
-    ("api_keys", "
+    ",
+    ),
+    (
+        "api_keys",
+        "
         owner_id       text    required
         name           text    null
         description    text    null
@@ -58,8 +69,11 @@ pub const COLUMNS: &[(&str, &str)] = &[
         revoked_at     time    null
         rotated_to_id  text    null
         last_used_at   time    null
-    "),
-    ("projects", "
+    ",
+    ),
+    (
+        "projects",
+        "
         org_id      text    null
         name        text    required
         directory   text    null
@@ -67,16 +81,22 @@ pub const COLUMNS: &[(&str, &str)] = &[
         vcs         text    null      git
         icon_url    text    null
         icon_color  text    null
-    "),
-    ("workspaces", "
+    ",
+    ),
+    (
+        "workspaces",
+        "
         project_id  text    required
         type        text    required  local
         branch      text    null
         name        text    null
         directory   text    null
         extra       json    null
-    "),
-    ("sessions", "
+    ",
+    ),
+    (
+        "sessions",
+        "
         account_id    text    null
         project_id    text    required
         workspace_id  text    null
@@ -88,19 +108,28 @@ pub const COLUMNS: &[(&str, &str)] = &[
         role_name     text    null
         data          json    null
         archived_at   time    null
-    "),
-    ("messages", "
+    ",
+    ),
+    (
+        "messages",
+        "
         session_id  text    required
         role        text    required
         data        json    required
-    "),
-    ("parts", "
+    ",
+    ),
+    (
+        "parts",
+        "
         message_id  text    required
         session_id  text    required
         type        text    required
         data        json    required
-    "),
-    ("spokes", "
+    ",
+    ),
+    (
+        "spokes",
+        "
         name             text    required
         status           text    required  connected
         spoke_type       text    required  custom
@@ -109,8 +138,11 @@ pub const COLUMNS: &[(&str, &str)] = &[
         host_info        json    null
         connected_at     time    null
         disconnected_at  time    null
-    "),
-    ("operations", "
+    ",
+    ),
+    (
+        "operations",
+        "
         namespace       text    required
         name            text    required
         version         text    required
@@ -123,8 +155,11 @@ pub const COLUMNS: &[(&str, &str)] = &[
         error_schemas   json    required  []
         access_control  json    required
         _meta           json    null
-    "),
-    ("operation_registrations", "
+    ",
+    ),
+    (
+        "operation_registrations",
+        "
         operation_id         text    required
         provider_type        text    required
         provider_id          text    required
@@ -132,22 +167,31 @@ pub const COLUMNS: &[(&str, &str)] = &[
         pre_remap_namespace  text    null
         pre_remap_name       text    null
         registered_at        time    required  now()
-    "),
-    ("clients", "
+    ",
+    ),
+    (
+        "clients",
+        "
         name      text    required
         type      text    required
         config    json    required
         enabled   flag    required  true
         owner_id  text    required
         org_id    text    null
-    "),
-    ("client_secrets", "
+    ",
+    ),
+    (
+        "client_secrets",
+        "
         client_id   text    required
         key         text    required
         value       json    required
         expires_at  time    null
-    "),
-    ("roles", "
+    ",
+    ),
+    (
+        "roles",
+        "
         name         text    required
         description  text    null
         mode         text    required
@@ -158,8 +202,11 @@ pub const COLUMNS: &[(&str, &str)] = &[
         parent_id    text    null
         scopes       json    required  []
         data         json    null
-    "),
-    ("tasks", "
+    ",
+    ),
+    (
+        "tasks",
+        "
         project_id        text    required
         slug              text    required
         name              text    required
@@ -178,13 +225,19 @@ pub const COLUMNS: &[(&str, &str)] = &[
         file_modified_at  time    null
         started_at        time    null
         completed_at      time    null
-    "),
-    ("task_dependencies", "
+    ",
+    ),
+    (
+        "task_dependencies",
+        "
         depends_on_task_id  text    required
         dependent_task_id   text    required
         quality_retention   double  null
-    "),
-    ("mappings", "
+    ",
+    ),
+    (
+        "mappings",
+        "
         session_id         text    required
         spoke_id           text    null
         workspace_id       text    null
@@ -192,8 +245,11 @@ pub const COLUMNS: &[(&str, &str)] = &[
         task_id            text    null
         task               text    null
         status             text    required  active
-    "),
-    ("detections", "
+    ",
+    ),
+    (
+        "detections",
+        "
         session_id    text    required
         anomaly_type  text    required
         severity      text    required  medium
@@ -201,8 +257,11 @@ pub const COLUMNS: &[(&str, &str)] = &[
         dedup_key     text    null
         resolved_at   time    null
         resolved_by   text    null
-    "),
-    ("call_graph_nodes", "
+    ",
+    ),
+    (
+        "call_graph_nodes",
+        "
         request_id         text    required
         operation_id       text    required
         parent_request_id  text    null
@@ -214,20 +273,28 @@ pub const COLUMNS: &[(&str, &str)] = &[
         error              json    null
         started_at         time    null
         completed_at       time    null
-    "),
-    ("call_graph_edges", "
+    ",
+    ),
+    (
+        "call_graph_edges",
+        "
         source_id  text    required
         target_id  text    required
         edge_type  text    required
-    "),
-    ("audit_logs", "
+    ",
+    ),
+    (
+        "audit_logs",
+        "
         owner_id    text    required
         key_id      text    null
         session_id  text    null
         org_id      text    null
         action      text    required
         details     json    required  {}
-    "),];
+    ",
+    ),
+];
 
 /// The columns every table has.
 const COMMON: &str = "
@@ -240,47 +307,121 @@ const COMMON: &str = "
 /// Checks both engines have, beside those of `metadata`.
 pub const CHECKS: &[(&str, &str, Rule)] = &[
     ("accounts", "email", Rule::Other),
-    ("accounts", "access_level", Rule::OneOf("admin user service")),
-    ("accounts", "status", Rule::OneOf("active suspended deactivated")),
+    (
+        "accounts",
+        "access_level",
+        Rule::OneOf("admin user service"),
+    ),
+    (
+        "accounts",
+        "status",
+        Rule::OneOf("active suspended deactivated"),
+    ),
     ("organizations", "name", Rule::Other),
     ("organizations", "slug", Rule::Other),
-    ("organization_members", "membership_level", Rule::OneOf("owner admin member")),
+    (
+        "organization_members",
+        "membership_level",
+        Rule::OneOf("owner admin member"),
+    ),
     ("api_keys", "name", Rule::Other),
     ("projects", "name", Rule::Other),
     ("workspaces", "type", Rule::OneOf("local remote container")),
     ("workspaces", "name", Rule::Other),
     ("sessions", "slug", Rule::Other),
-    ("sessions", "status", Rule::OneOf("idle busy retry archived")),
+    (
+        "sessions",
+        "status",
+        Rule::OneOf("idle busy retry archived"),
+    ),
     ("messages", "role", Rule::OneOf("user assistant system")),
-    ("parts", "type", Rule::OneOf("text reasoning file tool-call step-start step-finish snapshot patch agent compaction retry source notice")),
+    (
+        "parts",
+        "type",
+        Rule::OneOf(
+            "text reasoning file tool-call step-start step-finish snapshot patch agent compaction retry source notice",
+        ),
+    ),
     ("spokes", "name", Rule::Other),
     ("spokes", "status", Rule::OneOf("connected disconnected")),
-    ("spokes", "spoke_type", Rule::OneOf("dev-env client compute custom")),
+    (
+        "spokes",
+        "spoke_type",
+        Rule::OneOf("dev-env client compute custom"),
+    ),
     ("operations", "name", Rule::Other),
-    ("operations", "type", Rule::OneOf("query mutation subscription")),
-    ("operation_registrations", "provider_type", Rule::OneOf("spoke client")),
-    ("operation_registrations", "status", Rule::OneOf("active inactive")),
+    (
+        "operations",
+        "type",
+        Rule::OneOf("query mutation subscription"),
+    ),
+    (
+        "operation_registrations",
+        "provider_type",
+        Rule::OneOf("spoke client"),
+    ),
+    (
+        "operation_registrations",
+        "status",
+        Rule::OneOf("active inactive"),
+    ),
     ("clients", "name", Rule::Other),
-    ("clients", "type", Rule::OneOf("llm-provider vcs compute mcp-server custom")),
+    (
+        "clients",
+        "type",
+        Rule::OneOf("llm-provider vcs compute mcp-server custom"),
+    ),
     ("client_secrets", "key", Rule::Other),
     ("roles", "name", Rule::Other),
     ("roles", "mode", Rule::OneOf("primary subagent")),
     ("roles", "temperature", Rule::Other),
     ("tasks", "slug", Rule::Other),
     ("tasks", "name", Rule::Other),
-    ("tasks", "status", Rule::OneOf("pending in-progress completed failed blocked")),
-    ("tasks", "scope", Rule::OneOf("single narrow moderate broad system")),
-    ("tasks", "risk", Rule::OneOf("trivial low medium high critical")),
-    ("tasks", "impact", Rule::OneOf("isolated component phase project")),
-    ("tasks", "level", Rule::OneOf("planning decomposition implementation review research")),
+    (
+        "tasks",
+        "status",
+        Rule::OneOf("pending in-progress completed failed blocked"),
+    ),
+    (
+        "tasks",
+        "scope",
+        Rule::OneOf("single narrow moderate broad system"),
+    ),
+    (
+        "tasks",
+        "risk",
+        Rule::OneOf("trivial low medium high critical"),
+    ),
+    (
+        "tasks",
+        "impact",
+        Rule::OneOf("isolated component phase project"),
+    ),
+    (
+        "tasks",
+        "level",
+        Rule::OneOf("planning decomposition implementation review research"),
+    ),
     ("tasks", "priority", Rule::OneOf("low medium high critical")),
     ("task_dependencies", "dependent_task_id", Rule::Other),
     ("task_dependencies", "quality_retention", Rule::Other),
-    ("mappings", "status", Rule::OneOf("active completed aborted failed")),
+    (
+        "mappings",
+        "status",
+        Rule::OneOf("active completed aborted failed"),
+    ),
     ("detections", "severity", Rule::OneOf("low medium high")),
-    ("call_graph_nodes", "status", Rule::OneOf("pending running completed failed aborted")),
+    (
+        "call_graph_nodes",
+        "status",
+        Rule::OneOf("pending running completed failed aborted"),
+    ),
     ("call_graph_edges", "target_id", Rule::Other),
-    ("call_graph_edges", "edge_type", Rule::OneOf("triggered depends_on")),
+    (
+        "call_graph_edges",
+        "edge_type",
+        Rule::OneOf("triggered depends_on"),
+    ),
 ];
 
 /// The columns of a table as an engine's catalogue spells them.
@@ -313,7 +454,9 @@ pub fn kinds(text: &str) -> Vec<(String, Kind)> {
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().chain(COMMON.lines()).filter(|line| !line.trim().is_empty())
+    text.lines()
+        .chain(COMMON.lines())
+        .filter(|line| !line.trim().is_empty())
 }
 
 fn kind(word: &str) -> Kind {

@@ -63,17 +63,25 @@ pub async fn read(db: &Database) -> Catalogue {
         catalogue.triggers.insert((text(&row[0]), text(&row[1])));
     }
     for row in json_rows(db, OTHERS).await {
-        catalogue.others.insert(format!("{} {}", text(&row[0]), text(&row[1])));
+        catalogue
+            .others
+            .insert(format!("{} {}", text(&row[0]), text(&row[1])));
     }
     catalogue
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no text"))
+        .to_owned()
 }
 
 fn list(value: &Value) -> Vec<String> {
-    value.as_array().map(|items| items.iter().map(text).collect()).unwrap_or_default()
+    value
+        .as_array()
+        .map(|items| items.iter().map(text).collect())
+        .unwrap_or_default()
 }
 
 /// `'user'::text` is the default `user`.

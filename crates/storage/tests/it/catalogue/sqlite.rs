@@ -37,12 +37,16 @@ async fn read_table(db: &Database, table: &str, sql: &str, catalogue: &mut Catal
     for row in json_rows(db, &columns).await {
         let name = text(&row[0]);
         assert_eq!(row[4] == 1, name == "id", "primary key of {table}");
-        catalogue.columns.entry(table.to_owned()).or_default().push(Column {
-            type_name: text(&row[1]),
-            required: row[2] == 1,
-            default: row[3].as_str().map(plain_default),
-            name,
-        });
+        catalogue
+            .columns
+            .entry(table.to_owned())
+            .or_default()
+            .push(Column {
+                type_name: text(&row[1]),
+                required: row[2] == 1,
+                default: row[3].as_str().map(plain_default),
+                name,
+            });
     }
     let keys = format!(
         "select json_array(\"from\", \"table\", \"to\", on_delete, on_update)
@@ -51,7 +55,10 @@ async fn read_table(db: &Database, table: &str, sql: &str, catalogue: &mut Catal
     for row in json_rows(db, &keys).await {
         let column = text(&row[0]);
         let name = format!("fk_{table}_{column}");
-        assert!(sql.contains(&format!("constraint {name} foreign key")), "{name}");
+        assert!(
+            sql.contains(&format!("constraint {name} foreign key")),
+            "{name}"
+        );
         assert_eq!(row[4], "NO ACTION", "update rule of {name}");
         catalogue.foreign_keys.insert(ForeignKey {
             name,
@@ -66,7 +73,9 @@ async fn read_table(db: &Database, table: &str, sql: &str, catalogue: &mut Catal
             .strip_prefix("constraint chk_")
             .and_then(|rest| rest.split_once(" check "))
         {
-            catalogue.checks.insert(format!("chk_{name}"), check.to_owned());
+            catalogue
+                .checks
+                .insert(format!("chk_{name}"), check.to_owned());
         }
     }
 }
@@ -79,7 +88,11 @@ async fn read_index(db: &Database, name: &str, table: String, sql: &str) -> Inde
         .await
         .iter()
         .map(|row| {
-            assert_eq!((&row[1], &row[2]), (&Value::from("BINARY"), &Value::from(0)), "{name}");
+            assert_eq!(
+                (&row[1], &row[2]),
+                (&Value::from("BINARY"), &Value::from(0)),
+                "{name}"
+            );
             text(&row[0])
         })
         .collect();
@@ -89,12 +102,17 @@ async fn read_index(db: &Database, name: &str, table: String, sql: &str) -> Inde
         method: "btree".to_owned(),
         columns,
         operator_class: None,
-        predicate: sql.split_once(" where ").map(|(_, predicate)| plain_predicate(predicate)),
+        predicate: sql
+            .split_once(" where ")
+            .map(|(_, predicate)| plain_predicate(predicate)),
     }
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no text"))
+        .to_owned()
 }
 
 /// `'user'` is the default `user`; the expression for the present time is `now()`.
