@@ -4,8 +4,9 @@
 //! entry and no entry without its change. Entries hold who, what and which fields; never keys, hashes,
 //! secrets, bodies, prompts or the input and output of calls.
 
-use alkhub_storage::identity as queries;
-use alkhub_storage::{ConnectionTrait, NewAuditEntry, StorageError};
+use alkhub_storage::identity::{self as queries, NewAuditEntry};
+use alkhub_storage::json::{AuditDetails, AuditRequest, AuditTarget};
+use alkhub_storage::{ConnectionTrait, StorageError};
 use alkhub_storage::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
 use serde_json::{Map, Value, json};
 
@@ -19,8 +20,7 @@ const MAX_DETAILS: usize = 16 * 1_024;
 
 /// What can be recorded, as `<entity>.<event>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
-#[expect(missing_docs, reason = "the names are the actions")]
-pub enum Action {
+pub(crate) enum Action {
     #[strum(serialize = "hub.initialized")]
     HubInitialized,
     #[strum(serialize = "hub.started")]
@@ -154,58 +154,64 @@ pub(crate) async fn write(
     queries::append_audit(transaction, vec![row]).await.map(|_written| ())
 }
 
-fn details(actor: &Actor, entry: &Entry) -> Value {
-    let mut details = Map::new();
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(mut value) = value.filter(|value| !value.is_null()) {
+fn details(actor: &Actor, entry: &Entry) -> AuditDetails {
+    let cut = |value: &Option<Value>| {
+        value.clone().filter(|value| !value.is_null()).map(|mut value| {
             cut_texts(&mut value);
-            details.insert(key.to_owned(), value);
-        }
+            value
+        })
     };
-    put("operation", actor.operation.clone().map(Value::from));
-    put("requestId", actor.request_id.clone().map(Value::from));
-    put("keyPrefix", actor.key_prefix.clone().map(Value::from));
-    put(
-        "target",
-        entry.target.as_ref().map(|(kind, id, label)| json!({ "type": kind, "id": id, "label": label })),
-    );
-    put("before", entry.before.clone());
-    put("after", entry.after.clone());
-    put("reason", entry.reason.clone().map(Value::from));
-    put("counts", entry.counts.clone());
-    let mut request = Map::new();
-    if let Some(ip) = actor.origin.ip {
-        request.insert("ip".to_owned(), Value::from(ip.to_string()));
+    let short = |text: &Option<String>| {
+        text.clone().map(|mut text| {
+            cut_text(&mut text);
+            text
+        })
+    };
+    let mut details = AuditDetails {
+        operation: actor.operation.clone(),
+        request_id: actor.request_id.clone(),
+        key_prefix: actor.key_prefix.clone(),
+        target: entry.target.as_ref().map(|(kind, id, label)| AuditTarget {
+            kind: (*kind).to_owned(),
+            id: id.clone(),
+            label: short(&Some(label.clone()).filter(|label| !label.is_empty())),
+        }),
+        before: cut(&entry.before),
+        after: cut(&entry.after),
+        reason: short(&entry.reason),
+        counts: cut(&entry.counts),
+        request: request(&actor.origin),
+        // The ids are copied by the store, which writes the columns they are copied from.
+        ids: None,
+        extra: Map::new(),
+    };
+    if json!(details).to_string().len() > MAX_DETAILS {
+        details.before = None;
+        details.after = None;
+        details.extra.insert("truncated".to_owned(), Value::Bool(true));
     }
-    if let Some(agent) = &actor.origin.user_agent {
-        request.insert("userAgent".to_owned(), Value::from(agent.clone()));
-    }
-    put("request", (!request.is_empty()).then_some(Value::Object(request)));
-    // What SET NULL may clear later, so that the entry still says who and where.
-    put(
-        "_ids",
-        Some(json!({
-            "ownerId": actor.account, "keyId": actor.key,
-            "sessionId": entry.session, "orgId": entry.organization,
-        })),
-    );
-    if Value::Object(details.clone()).to_string().len() > MAX_DETAILS {
-        details.remove("before");
-        details.remove("after");
-        details.insert("truncated".to_owned(), Value::Bool(true));
-    }
-    Value::Object(details)
+    details
+}
+
+fn request(origin: &Origin) -> Option<AuditRequest> {
+    let ip = origin.ip.map(|ip| ip.to_string());
+    let user_agent = origin.user_agent.clone();
+    (ip.is_some() || user_agent.is_some()).then_some(AuditRequest { ip, user_agent })
 }
 
 fn cut_texts(value: &mut Value) {
     match value {
-        Value::String(text) if text.len() > MAX_TEXT => {
-            let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            text.truncate(end);
-            text.push('…');
-        }
+        Value::String(text) => cut_text(text),
         Value::Array(items) => items.iter_mut().for_each(cut_texts),
         Value::Object(fields) => fields.values_mut().for_each(cut_texts),
         _ => {}
+    }
+}
+
+fn cut_text(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
     }
 }

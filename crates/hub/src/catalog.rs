@@ -1,10 +1,12 @@
 //! Every operation of the hub, and the row each has in the database.
 
 use alkhub_operations::{Operation, OperationSpec};
+use alkhub_storage::enums::OperationType;
+use alkhub_storage::json::Metadata;
 use alkhub_storage::spokes::NewOperation;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use crate::{identity, projects, spokes, system, tasks};
+use crate::{identity, projects, spokes, system};
 
 /// All operations, domain by domain.
 pub(crate) fn operations() -> Vec<Operation> {
@@ -13,7 +15,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         identity::operations(),
         projects::operations(),
         spokes::operations(),
-        tasks::operations(),
+        //TMP tasks::operations(),
     ]
     .into_iter()
     .flatten()
@@ -21,12 +23,16 @@ pub(crate) fn operations() -> Vec<Operation> {
 }
 
 /// The row of an operation. What has no column goes under `metadata.spec`.
-pub(crate) fn row_of(spec: &OperationSpec) -> NewOperation {
-    let mut metadata = Map::new();
-    metadata.insert("spec".to_owned(), json!(spec.ext));
-    metadata.insert("builtIn".to_owned(), json!(true));
-    metadata.insert("specHash".to_owned(), json!(spec.spec_hash()));
-    NewOperation {
+///
+/// # Errors
+/// When a spec does not have the shape its columns have: a fault of the program.
+pub(crate) fn row_of(spec: &OperationSpec) -> Result<NewOperation, serde_json::Error> {
+    let wire = serde_json::to_value(spec)?;
+    let extension: Map<String, Value> = ["idempotent", "record", "timeoutMs", "resourceIdFrom"]
+        .iter()
+        .filter_map(|key| wire.get(*key).map(|value| ((*key).to_owned(), value.clone())))
+        .collect();
+    Ok(NewOperation {
         namespace: spec.namespace.to_string(),
         name: spec.name.to_string(),
         version: spec.version.to_string(),
@@ -36,18 +42,21 @@ pub(crate) fn row_of(spec: &OperationSpec) -> NewOperation {
         tags: spec.tags.clone().into(),
         input_schema: spec.input_schema.json().clone(),
         output_schema: spec.output_schema.json().clone(),
-        error_schemas: json!(spec.error_schemas),
-        access_control: json!(spec.access_control),
-        meta: spec.meta.clone().map(Into::into),
-        metadata,
-    }
+        error_schemas: serde_json::from_value(json!(spec.error_schemas))?,
+        access_control: serde_json::from_value(json!(spec.access_control))?,
+        protocol_meta: spec.meta.clone().map(Into::into),
+        metadata: Metadata::new()
+            .with("spec", extension)
+            .with("builtIn", true)
+            .with("specHash", spec.spec_hash()),
+    })
 }
 
-fn kind_of(spec: &OperationSpec) -> alkhub_storage::enums::OperationType {
+fn kind_of(spec: &OperationSpec) -> OperationType {
     use alkhub_operations::OperationType::{Mutation, Query, Subscription};
     match spec.kind {
-        Query => alkhub_storage::enums::OperationType::Query,
-        Mutation => alkhub_storage::enums::OperationType::Mutation,
-        Subscription => alkhub_storage::enums::OperationType::Subscription,
+        Query => OperationType::Query,
+        Mutation => OperationType::Mutation,
+        Subscription => OperationType::Subscription,
     }
 }

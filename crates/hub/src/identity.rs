@@ -139,7 +139,10 @@ async fn create(call: Call, input: Arc<AccountCreate>) -> Result<AccountView, Hu
     };
     let account = queries::create_account(&transaction, new).await.on_unique(
         "unq_accounts_email",
-        || CallError::conflict("email_taken", "another account has this e-mail address"),
+        HubError::from(CallError::conflict(
+            "email_taken",
+            "another account has this e-mail address",
+        )),
     )?;
     let entry = Entry::about("account", &account.id, &account.email)
         .changed(json!({}), json!({ "accessLevel": account.access_level }));

@@ -48,5 +48,6 @@ pub(crate) async fn touch_keys(state: &State) -> Result<(), StorageError> {
     }
     let transaction = state.database.begin().await?;
     identity::touch_keys(&transaction, &used).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(())
 }

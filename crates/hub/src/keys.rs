@@ -10,10 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 /// Longest text that is looked at as a key; anything longer is refused before it is hashed.
-pub const MAX_TEXT: usize = 200;
+pub(crate) const MAX_TEXT: usize = 200;
 
 /// How many characters of a key are stored readable, for lists and for the audit trail.
-pub const SHOWN: usize = 12;
+pub(crate) const SHOWN: usize = 12;
 
 const RANDOM_BYTES: usize = 32;
 const RANDOM_CHARS: usize = 43;
@@ -22,7 +22,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// Whose key it is: one of an account, or one of a spawned session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `alk_…`
     Account,
     /// `alks_…`
@@ -49,7 +49,7 @@ pub struct NoRandomness(#[source] getrandom::Error);
 ///
 /// # Errors
 /// [`NoRandomness`] when the system has no generator.
-pub fn generate(kind: Kind) -> Result<SecretString, NoRandomness> {
+pub(crate) fn generate(kind: Kind) -> Result<SecretString, NoRandomness> {
     let mut random = [0_u8; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(NoRandomness)?;
     let body = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random));
@@ -59,7 +59,7 @@ pub fn generate(kind: Kind) -> Result<SecretString, NoRandomness> {
 
 /// True when the text has the form of a key and its checksum holds.
 #[must_use]
-pub fn well_formed(text: &str) -> bool {
+pub(crate) fn well_formed(text: &str) -> bool {
     if text.len() > MAX_TEXT || !text.is_ascii() {
         return false;
     }
@@ -76,13 +76,13 @@ pub fn well_formed(text: &str) -> bool {
 ///
 /// The keys hold 256 random bits, so a slow hash would cost every request and buy nothing.
 #[must_use]
-pub fn hash(key: &SecretString) -> String {
+pub(crate) fn hash(key: &SecretString) -> String {
     hex(&Sha256::digest(key.expose_secret().as_bytes()))
 }
 
 /// The readable beginning of a key.
 #[must_use]
-pub fn shown_prefix(key: &SecretString) -> String {
+pub(crate) fn shown_prefix(key: &SecretString) -> String {
     key.expose_secret().chars().take(SHOWN).collect()
 }
 

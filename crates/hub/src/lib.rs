@@ -27,19 +27,20 @@ mod spokes;
 mod start;
 mod state;
 mod system;
-mod tasks;
+//TMP mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alkhub_operations::Entry;
+use alkhub_storage::Engine;
 
 pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface};
 pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure};
 pub use readiness::Readiness;
 pub use start::{
-    DataDirError, HubOptions, RecoverError, StartError, Started, database_options, local_key_file,
+    DataDirError, HubOptions, RecoverError, StartError, Started, local_key_file, migrate_database,
     recover_key,
 };
 
@@ -83,7 +84,10 @@ impl Hub {
     /// Name of the database engine.
     #[must_use]
     pub fn engine(&self) -> &'static str {
-        self.state.database.engine().name()
+        match self.state.database.engine() {
+            Engine::Sqlite => "sqlite",
+            Engine::Postgres => "postgres",
+        }
     }
 
     /// Takes no new calls from now on; the running ones go on.
@@ -107,7 +111,9 @@ impl Hub {
         if let Err(problem) = self.last_words().await {
             tracing::warn!(error = %problem, "the stop was not audited");
         }
-        self.state.database.clone().close().await;
+        if let Err(problem) = self.state.database.clone().close().await {
+            tracing::warn!(error = %problem, "the database did not close cleanly");
+        }
     }
 
     async fn last_words(&self) -> Result<(), alkhub_storage::StorageError> {
@@ -116,6 +122,7 @@ impl Hub {
         let entry = audit::Entry::about("instance", &self.state.instance.id, "");
         let actor = start::hub_actor(&self.state);
         audit::write(&transaction, &actor, Action::HubStopped, entry).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(())
     }
 }

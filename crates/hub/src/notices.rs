@@ -132,7 +132,8 @@ async fn write(database: &Database, notice: &Notice, count: u64) {
     let written = async {
         let transaction = database.begin().await?;
         audit::write(&transaction, &notice.actor, notice.action, entry).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok::<_, alkhub_storage::StorageError>(())
     }
     .await;
     if let Err(problem) = written {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use alkhub_operations::{
     CallError, Caller, Context, Entry, Envelope, ErrorCode, OperationType, RecordPolicy, RequestId,
+    coerce_query,
 };
 pub use alkhub_operations::Expected;
 use serde_json::{Value, json};
@@ -99,7 +100,7 @@ struct Admitted {
     chosen_id: bool,
     deadline: Instant,
     origin: Origin,
-    in_flight: Option<InFlight>,
+    _in_flight: Option<InFlight>,
 }
 
 impl Hub {
@@ -226,7 +227,7 @@ async fn admit(
         chosen_id,
         deadline,
         origin: request.origin,
-        in_flight,
+        _in_flight: in_flight,
     })
 }
 
@@ -267,7 +268,7 @@ fn rate_of(state: &State, principal: &Principal) -> Rate {
     let limits = &state.config().limits;
     let general = Rate { per_second: limits.rate, burst: limits.burst };
     // A key's own limit counts when it is the lower one.
-    match principal.key.rate_limit() {
+    match principal.own_rate() {
         Some(own) if general.per_second == 0 || own < general.per_second => {
             Rate { per_second: own, burst: own.max(1) }
         }
@@ -282,8 +283,9 @@ fn choose_id(
 ) -> Result<(RequestId, bool), CallError> {
     match (&request.idempotency_key, principal) {
         (Some(key), Some(principal)) => {
-            RequestId::from_idempotency_key(&principal.account.id.to_string(), key)
+            RequestId::from_idempotency_key(principal.account.id.as_str(), key)
                 .map(|id| (id, true))
+                .map_err(|bad| CallError::validation_rule("idempotency_key", bad.to_string()))
         }
         _ => Ok((own_id.clone(), request.request_id.is_some())),
     }

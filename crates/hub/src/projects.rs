@@ -393,6 +393,7 @@ fn checked_changes(
         icon_url,
         icon_color,
         metadata: metadata.map(Into::into),
+        if_updated_at: None,
     };
     Ok((changes, unchanged_since))
 }

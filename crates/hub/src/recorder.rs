@@ -96,9 +96,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    live: HashMap<RequestId, Live>,
-    begin: VecDeque<RequestId>,
-    change: VecDeque<RequestId>,
+    live: HashMap<String, Live>,
+    begin: VecDeque<String>,
+    change: VecDeque<String>,
 }
 
 /// A call whose record is not completely written.
@@ -236,7 +236,7 @@ impl Recorder {
     }
 
     /// Takes no new calls, writes what waits, and returns the ids that could not be written.
-    pub(crate) async fn close(&self, patience: Duration) -> Vec<RequestId> {
+    pub(crate) async fn close(&self, patience: Duration) -> Vec<String> {
         self.shared.closing.store(true, Ordering::Release);
         let drained = self.shared.drained.notified();
         self.shared.wake.notify_one();

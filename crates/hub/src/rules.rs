@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use alkhub_operations::{CallError, ErrorCode, Issue, pointer_join};
+use alkhub_operations::issue::pointer_join;
+use alkhub_operations::{CallError, ErrorCode, Issue};
 use alkhub_storage::time::format as to_wire;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Deserializer};

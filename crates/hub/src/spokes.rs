@@ -132,7 +132,7 @@ async fn list(
             .unwrap_or(entries.len());
         entries.drain(..start);
     }
-    let limit = usize::from(input.limit.unwrap_or(crate::page::DEFAULT_LIMIT));
+    let limit = usize::from(input.page().limit);
     let more = entries.len() > limit;
     entries.truncate(limit);
     let items: Vec<OperationSummary> =

@@ -11,7 +11,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use alkhub_operations::{Mode, Registry};
-use alkhub_storage::{Database, DatabaseOptions, MigrateError, SqliteSynchronous, StorageError, meta, spokes};
+use alkhub_storage::{
+    ConnectError, Database, DatabaseOptions, DbErr, MigrateError, SqliteSynchronous, StorageError,
+    meta, spokes,
+};
 use alkhub_storage::ids::OperationId;
 use chrono::Utc;
 use secrecy::SecretString;
@@ -61,11 +64,14 @@ pub enum StartError {
     /// The data directory cannot be used, or another hub uses it.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The database does not answer, or is too old.
-    #[error("the database cannot be used: {0}")]
-    Database(#[source] StorageError),
+    /// The database cannot be opened: its address, its version, its file system, or no answer.
+    #[error("{}", chain(.0))]
+    Connect(#[source] ConnectError),
+    /// The database failed later in the start.
+    #[error("the database failed: {}", chain(.0))]
+    Database(#[from] StorageError),
     /// The schema cannot be brought up to date.
-    #[error("the database schema cannot be brought up to date: {0}")]
+    #[error("the database schema cannot be brought up to date: {}", chain(.0))]
     Migration(#[from] MigrateError),
     /// The schema is old and `database.migrate` is false.
     #[error(
@@ -90,7 +96,7 @@ impl StartError {
     pub fn step(&self) -> (u8, &'static str) {
         match self {
             Self::DataDir(_) => (3, "data directory and lock"),
-            Self::Database(_) => (5, "database"),
+            Self::Connect(_) | Self::Database(_) => (5, "database"),
             Self::Migration(_) | Self::OldSchema => (6, "migrations"),
             Self::FirstIdentity(_) => (7, "first identity"),
             Self::Recovery(_) => (8, "recovery"),
@@ -103,11 +109,29 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::DataDir(DataDirError::InUse { .. }) => 3,
-            Self::Database(_) => 5,
+            Self::Connect(_) | Self::Database(_) => 5,
             Self::Migration(_) | Self::OldSchema => 6,
             _ => 1,
         }
     }
+}
+
+impl From<DbErr> for StartError {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// An error with its causes, for people.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl Hub {
@@ -180,6 +204,24 @@ impl Hub {
     }
 }
 
+/// Brings the database up to date without starting a hub. Returns the names of the migrations it
+/// applied and the number of the schema.
+///
+/// # Errors
+/// [`StartError`]; an embedded database must not be in use by a running hub.
+pub async fn migrate_database(live: &LiveConfig) -> Result<(Vec<String>, i32), StartError> {
+    let config = live.current();
+    let _lock = match config.database.url {
+        Some(_) => None,
+        None => Some(data_dir::take(&config.data_dir)?),
+    };
+    let database = connect(&config).await?;
+    let applied = migrate(&database, true).await?;
+    let version = database.schema_version().await?;
+    database.close().await?;
+    Ok((applied, version))
+}
+
 /// Waits for the database up to `database.startWait`: a compose file starts both at once.
 async fn connect(config: &config::Config) -> Result<Database, StartError> {
     let options = database_options(config);
@@ -187,18 +229,17 @@ async fn connect(config: &config::Config) -> Result<Database, StartError> {
     loop {
         match Database::connect(&options).await {
             Ok(database) => return Ok(database),
-            Err(error @ StorageError::Unavailable(_)) if Instant::now() + RETRY < until => {
-                tracing::warn!(error = %error, "waiting for the database");
+            Err(error @ ConnectError::Storage(StorageError::Unavailable(_))) if Instant::now() + RETRY < until => {
+                tracing::warn!(error = chain(&error), "waiting for the database");
                 tokio::time::sleep(RETRY).await;
             }
-            Err(error) => return Err(StartError::Database(error)),
+            Err(error) => return Err(StartError::Connect(error)),
         }
     }
 }
 
 /// How the settings say that the database is reached.
-#[must_use]
-pub fn database_options(config: &config::Config) -> DatabaseOptions {
+fn database_options(config: &config::Config) -> DatabaseOptions {
     DatabaseOptions {
         url: config.database_url(),
         max_connections: config.database.max_connections,
@@ -212,17 +253,15 @@ pub fn database_options(config: &config::Config) -> DatabaseOptions {
 
 async fn migrate(database: &Database, allowed: bool) -> Result<Vec<String>, StartError> {
     if !allowed {
-        let current = database.schema_is_current().await?;
-        return if current { Ok(Vec::new()) } else { Err(StartError::OldSchema) };
+        let pending = database.pending_migrations().await?;
+        return if pending.is_empty() { Ok(Vec::new()) } else { Err(StartError::OldSchema) };
     }
-    let report = database.migrate().await?;
-    Ok(report.applied)
+    Ok(database.migrate().await?.applied)
 }
 
 async fn apply_stored_settings(database: &Database, live: &LiveConfig) -> Result<(), StartError> {
     let stored = meta::list_prefix(database.reader(), SETTING_PREFIX)
-        .await
-        .map_err(StartError::Database)?
+        .await?
         .into_iter()
         .map(|(key, value)| (key.trim_start_matches(SETTING_PREFIX).to_owned(), value))
         .collect();
@@ -246,16 +285,15 @@ async fn store_operations(
     database: &Database,
     registry: &Registry,
 ) -> Result<HashMap<String, OperationId>, StartError> {
-    let specs: Vec<_> =
-        registry.list().iter().map(|entry| catalog::row_of(entry.spec())).collect();
-    let stored = async {
-        let transaction = database.begin().await?;
-        let stored = spokes::upsert_operations(&transaction, specs).await?;
-        transaction.commit().await?;
-        Ok::<_, StorageError>(stored)
-    }
-    .await
-    .map_err(StartError::Database)?;
+    let specs = registry
+        .list()
+        .iter()
+        .map(|entry| catalog::row_of(entry.spec()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| StartError::Registry(error.to_string()))?;
+    let transaction = database.begin().await?;
+    let stored = spokes::upsert_operations(&transaction, specs).await?;
+    transaction.commit().await?;
     Ok(stored
         .into_iter()
         .map(|(operation, _change)| {
@@ -272,19 +310,16 @@ async fn next_instance(
 ) -> Result<Instance, StartError> {
     let id = data_dir::instance_id(data_dir)?;
     let key = format!("instance:{id}");
-    let former = meta::get(database.reader(), &key).await.map_err(StartError::Database)?;
+    let former = meta::get(database.reader(), &key).await?;
     let start = former.as_ref().and_then(|row| row["start"].as_u64()).unwrap_or(0) + 1;
     let now = alkhub_storage::time::format(alkhub_storage::time::now());
     let row = json!({
         "start": start, "name": config.hub.instance_name, "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"), "startedAt": now,
     });
-    let written = async {
-        let transaction = database.begin().await?;
-        meta::put(&transaction, &key, &row).await?;
-        transaction.commit().await
-    };
-    written.await.map_err(StartError::Database)?;
+    let transaction = database.begin().await?;
+    meta::put(&transaction, &key, &row).await?;
+    transaction.commit().await?;
     Ok(Instance { id, start })
 }
 
@@ -292,33 +327,26 @@ async fn next_instance(
 async fn installation_key(database: &Database) -> Result<Vec<u8>, StartError> {
     let made: Vec<u8> = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
     let key = "installationKey";
-    let stored = async {
-        let transaction = database.begin().await?;
-        meta::put_if(&transaction, key, None, &json!({ "hex": crate::keys::hex(&made) })).await?;
-        let stored = meta::get(&transaction, key).await?;
-        transaction.commit().await?;
-        Ok::<_, StorageError>(stored)
-    }
-    .await
-    .map_err(StartError::Database)?;
+    let transaction = database.begin().await?;
+    meta::put_if(&transaction, key, None, &json!({ "hex": crate::keys::hex(&made) })).await?;
+    let stored = meta::get(&transaction, key).await?;
+    transaction.commit().await?;
     let text = stored.as_ref().and_then(|value| value["hex"].as_str()).unwrap_or_default();
     Ok(text.as_bytes().to_vec())
 }
 
 async fn audit_start(state: &State, migrations: &[String]) -> Result<(), StartError> {
     let actor = hub_actor(state);
-    let written = async {
-        let transaction = state.database.begin().await?;
-        if !migrations.is_empty() {
-            let entry = Entry::default().counted(json!({ "applied": migrations }));
-            audit::write(&transaction, &actor, Action::HubMigrated, entry).await?;
-        }
-        let entry = Entry::about("instance", &state.instance.id, "")
-            .counted(json!({ "start": state.instance.start }));
-        audit::write(&transaction, &actor, Action::HubStarted, entry).await?;
-        transaction.commit().await
-    };
-    written.await.map_err(StartError::Database)
+    let transaction = state.database.begin().await?;
+    if !migrations.is_empty() {
+        let entry = Entry::default().counted(json!({ "applied": migrations }));
+        audit::write(&transaction, &actor, Action::HubMigrated, entry).await?;
+    }
+    let entry = Entry::about("instance", &state.instance.id, "")
+        .counted(json!({ "start": state.instance.start }));
+    audit::write(&transaction, &actor, Action::HubStarted, entry).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// The hub itself as the one who did it.

@@ -94,7 +94,7 @@ struct Info {
     /// `sqlite` or `postgres`.
     engine: String,
     /// Number of the newest migration applied.
-    schema_version: i64,
+    schema_version: i32,
     /// Versions of the protocols it speaks.
     protocol: Protocol,
     /// The limits a caller meets.
@@ -152,7 +152,7 @@ async fn info(call: Call, _input: Arc<Empty>) -> Result<Info, HubError> {
         instance_id: state.instance.id.to_string(),
         started_at: alkhub_storage::time::format(state.started_at),
         now: alkhub_storage::time::format(alkhub_storage::time::now()),
-        engine: state.database.engine().name().to_owned(),
+        engine: state.database.engine().to_string(),
         schema_version: state.database.schema_version().await?,
         protocol: Protocol { call: "alkhub.v1".to_owned(), mcp: Vec::new() },
         limits: LimitsView {

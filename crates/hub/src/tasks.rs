@@ -1,19 +1,20 @@
 //! Operations on tasks: making and changing them, moving their status, what depends on what, what can
 //! be started now, and the way between a project and a directory of task files.
 
+mod analyze;
 mod blocked;
 mod create;
 mod delete;
 mod dependencies;
 mod export;
 mod file;
+mod graph;
 mod import;
 mod labels;
 mod notes;
 mod places;
 mod read;
 mod ready;
-mod slack;
 mod status;
 mod update;
 mod view;
@@ -37,6 +38,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     operations.extend(export::operations());
     operations.extend(ready::operations());
     operations.extend(blocked::operations());
+    operations.extend(analyze::operations());
     operations
 }
 

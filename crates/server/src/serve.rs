@@ -57,11 +57,6 @@ pub struct Announcement {
 /// Why the server ended otherwise than by a wish.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Other machines could reach the hub, and what they send could be read on the way.
-    #[error(
-        "{0} can be reached by other machines and the hub speaks plain HTTP; listen on 127.0.0.1 behind a proxy that speaks TLS, or set server.allowInsecure"
-    )]
-    PublicAddress(SocketAddr),
     /// The log cannot be set up.
     #[error(transparent)]
     Logging(LoggingError),
@@ -99,7 +94,7 @@ impl ServeError {
     /// 6 migration, 7 port, 1 other.
     pub fn exit_code(&self) -> u8 {
         match self {
-            ServeError::PublicAddress(_) | ServeError::Logging(_) => 2,
+            ServeError::Logging(_) => 2,
             ServeError::Start(error) => error.exit_code(),
             ServeError::Listen { .. } => 7,
             ServeError::Signals(_) | ServeError::HubFile { .. } | ServeError::Interrupted => 1,
@@ -109,9 +104,7 @@ impl ServeError {
     /// Number and name of the step of the start that failed; `None` once the server was running.
     pub fn step(&self) -> Option<(u8, &'static str)> {
         match self {
-            ServeError::PublicAddress(_) | ServeError::Signals(_) => {
-                Some((1, "arguments and configuration"))
-            }
+            ServeError::Signals(_) => Some((1, "arguments and configuration")),
             ServeError::Logging(_) => Some((2, "logging")),
             ServeError::Start(error) => Some(error.step()),
             ServeError::Listen { .. } | ServeError::HubFile { .. } => Some((12, "listeners")),
@@ -129,7 +122,7 @@ impl ServeError {
 pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
     let config = options.config.current();
     set_up_logging(&config)?;
-    addresses::check(&config.server)?;
+    addresses::warn_of_public_ones(&config.server);
     let mut signals = Signals::receive().map_err(ServeError::Signals)?;
 
     let starting = Hub::start(HubOptions {

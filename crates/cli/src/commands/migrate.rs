@@ -1,8 +1,5 @@
 //! `alkhub migrate`: brings a database up to date without serving.
 
-use std::path::Path;
-
-use alkhub_storage::Database;
 use clap::Args;
 use serde_json::json;
 
@@ -31,25 +28,12 @@ impl Migrate {
     pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<(), Failure> {
         let loaded = config::load(global, self.database.settings())?;
         config::warn(&loaded, output)?;
-        let settings = loaded.config.current();
-        if settings.database.url.is_none() {
-            make_private(&settings.data_dir)?;
-        }
-        let options = alkhub_hub::database_options(&settings);
-        let (applied, version) = super::wait(async {
-            let work = async {
-                let database = Database::connect(&options).await?;
-                let applied = database.migrate().await?.applied;
-                let version = database.schema_version().await?;
-                database.close().await;
-                Ok((applied, version))
-            };
-            progress::while_waiting(output, "migrating", work).await
-        })?
-        .map_err(|problem: alkhub_storage::StorageError| Failure::Start {
-            message: format!("the database cannot be brought up to date: {problem}"),
-            exit_code: 6,
-        })?;
+        let work = alkhub_hub::migrate_database(&loaded.config);
+        let (applied, version) = super::wait(progress::while_waiting(output, "migrating", work))?
+            .map_err(|problem| Failure::Start {
+                message: problem.to_string(),
+                exit_code: problem.exit_code(),
+            })?;
         if output.json {
             return output.document(&json!({"applied": applied, "schemaVersion": version}));
         }
@@ -62,18 +46,4 @@ impl Migrate {
             .collect();
         output.text(&lines.concat())
     }
-}
-
-/// Makes the data directory as the hub does: for its owner only.
-fn make_private(directory: &Path) -> Result<(), Failure> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    builder.create(directory).map_err(|problem| {
-        Failure::Local(format!("cannot make {}: {problem}", directory.display()))
-    })
 }

@@ -3,21 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alkhub_operations::Identity;
-use alkhub_storage::entity::{accounts, api_keys, organizations};
+use alkhub_storage::entity::{accounts, api_keys};
+pub use alkhub_storage::identity::Membership;
 use alkhub_storage::{Limits, Scope};
 use alkhub_storage::enums::{AccessLevel, MembershipLevel};
 use alkhub_storage::ids::OrganizationId;
 
 use crate::scopes;
-
-/// One organization of the caller and the level there.
-#[derive(Debug, Clone)]
-pub struct Membership {
-    /// The organization.
-    pub organization: organizations::Model,
-    /// What the caller is in it.
-    pub level: MembershipLevel,
-}
 
 /// What a key is narrowed to, by type. `None` is not narrowed, an empty list is nothing at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,15 +75,11 @@ impl Principal {
     pub fn new(
         account: accounts::Model,
         key: api_keys::Model,
-        organizations: Vec<(organizations::Model, MembershipLevel)>,
+        organizations: Vec<Membership>,
     ) -> Self {
         let mut scopes = scopes::expand(key.scopes.iter().map(String::as_str));
         scopes::apply_ceiling(&mut scopes, account.access_level);
         let narrowing = Narrowing(key.resources.0.clone().into_iter().collect());
-        let organizations = organizations
-            .into_iter()
-            .map(|(organization, level)| Membership { organization, level })
-            .collect();
         Self { account, key, organizations, narrowing, scopes }
     }
 
@@ -112,6 +100,12 @@ impl Principal {
             scopes: self.scopes.iter().cloned().collect(),
             resources,
         }
+    }
+
+    /// The key's own limit in calls a second, if it has one.
+    #[must_use]
+    pub fn own_rate(&self) -> Option<u32> {
+        self.key.metadata.get("rateLimit")?.as_u64().and_then(|rate| u32::try_from(rate).ok())
     }
 
     /// True when the caller has the scope.

@@ -107,7 +107,7 @@ impl From<&api_keys::Model> for KeyView {
             name: row.name.clone(),
             description: row.description.clone(),
             owner_id: row.owner_id.clone(),
-            scopes: row.scopes.0.clone(),
+            scopes: row.scopes.to_vec(),
             resources: row.resources.0.clone(),
             enabled: row.enabled,
             expires_at: row.expires_at.map(to_wire),
@@ -363,8 +363,9 @@ struct KeyGet {
 }
 
 async fn get(call: Call, input: Arc<KeyGet>) -> Result<KeyView, HubError> {
-    let found = queries::api_key_by_id(call.database().reader(), &ApiKeyId::from(input.id.clone()));
-    own_or_any(call.principal()?, found.await?).map(|row| KeyView::from(&row))
+    let id = ApiKeyId::from(input.id.clone());
+    let found = queries::api_key_by_id(call.database().reader(), &id).await?;
+    own_or_any(call.principal()?, found).map(|row| KeyView::from(&row))
 }
 
 /// Keys of others are found by account administrators only.

@@ -85,7 +85,7 @@ pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) ->
     let cap = state.config().calls.record_cap;
     let mut metadata = Map::new();
     let mut end = CallEnd {
-        request_id: admitted.request_id.clone(),
+        request_id: recorded_id(admitted),
         status: CallStatus::Completed,
         output: None,
         error: None,
@@ -126,7 +126,7 @@ pub(super) async fn recorded_outcome(
     deadline: Instant,
 ) -> Outcome {
     loop {
-        let node = calls::recorded_call(state.database.reader(), &admitted.request_id)
+        let node = calls::recorded_call(state.database.reader(), &recorded_id(admitted))
             .await
             .map_err(|error| CallError::from(crate::error::HubError::from(error)))?;
         // Removed by retention between the conflict and this look.
@@ -184,14 +184,20 @@ fn kept_failure(error: &CallError) -> Value {
         keep::recordable(details, None, &Secrets::none(), RECORD_DETAILS_CAP)
     });
     let message = keep::redact_text(&error.message, &Secrets::none());
-    json!(CallError { details, ..CallError::new(error.code.clone(), message) })
+    let mut kept = CallError::new(error.code.clone(), message);
+    kept.details = details;
+    json!(kept)
 }
 
 fn kept_error(node: &call_graph_nodes::Model) -> CallError {
     node.error
         .clone()
-        .and_then(|error| serde_json::from_value(error).ok())
-        .unwrap_or_else(|| CallError::unknown(&node.id.to_string()))
+        .map(|error| {
+            let mut kept = CallError::new(ErrorCode::other(error.code), error.message);
+            kept.details = error.details;
+            kept
+        })
+        .unwrap_or_else(|| CallError::unknown(&node.id))
 }
 
 fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> NewCall {
@@ -212,7 +218,7 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
     let input = kept(policy, &spec.input_schema, &admitted.input, cap);
     NewCall {
         id: CallGraphNodeId::random(),
-        request_id: admitted.request_id.clone(),
+        request_id: recorded_id(admitted),
         operation_id: fingerprint.operation.clone(),
         parent_request_id: None,
         identity: admitted.principal.as_ref().map(|principal| json!(principal.identity())),
@@ -226,6 +232,12 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
         created_at: now,
         metadata,
     }
+}
+
+/// The UUID the call is recorded under; on the wire it keeps the caller's own form.
+fn recorded_id(admitted: &Admitted) -> String {
+    let account = admitted.principal.as_ref().map_or("", |principal| principal.account.id.as_str());
+    admitted.request_id.to_uuid(account).to_string()
 }
 
 /// The project a call is about, by which others may see it: the input's `projectId`, or `id` of an

@@ -198,7 +198,9 @@ async fn stats(call: Call, input: Arc<ProjectStatsInput>) -> Result<ProjectStats
     let project = visible(reader, &call.scope()?, &input.id).await?;
     let since = now() - window.unwrap_or_default();
     let found = queries::project_stats(reader, &project.id, since).await?;
-    let by_name = |counts: Vec<(String, u64)>| counts.into_iter().collect();
+    fn by_name<S: ToString>(counts: Vec<(S, u64)>) -> BTreeMap<String, u64> {
+        counts.into_iter().map(|(status, count)| (status.to_string(), count)).collect()
+    }
     Ok(ProjectStats {
         tasks: by_name(found.tasks),
         sessions: by_name(found.sessions),

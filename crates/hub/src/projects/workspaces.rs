@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use alkhub_operations::{CallError, Operation, OperationType, operation};
+use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::entity::workspaces;
 use alkhub_storage::projects::{self as queries, NewWorkspace, WorkspaceChanges};
 use alkhub_storage::time::format as to_wire;
 use alkhub_storage::enums::WorkspaceType;
 use alkhub_storage::ids::{ProjectId, WorkspaceId};
+use alkhub_storage::json::WorkspaceExtra;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -159,14 +160,7 @@ async fn create(call: Call, input: Arc<WorkspaceCreate>) -> Result<WorkspaceView
     let name = input.name.as_deref().and_then(|name| issues.take(rules::name("/name", name)));
     let branch = location(&mut issues, "/branch", input.branch.as_ref());
     let directory = location(&mut issues, "/directory", input.directory.as_ref());
-    let extra = input.extra.as_ref().map(|extra| json!(extra));
-    if let Some(Value::Object(extra)) = &extra {
-        for (field, value) in extra {
-            if let Some(text) = value.as_str() {
-                issues.take(rules::text(&format!("/extra/{field}"), text, MAX_LOCATION));
-            }
-        }
-    }
+    let extra = input.extra.as_ref().and_then(|extra| checked_extra(&mut issues, extra));
     issues.finish()?;
 
     let transaction = call.begin().await?;
@@ -184,7 +178,7 @@ async fn create(call: Call, input: Arc<WorkspaceCreate>) -> Result<WorkspaceView
         branch,
         name,
         directory,
-        extra: extra.map(Into::into),
+        extra,
         metadata: Map::new().into(),
     };
     let workspace = queries::create_workspace(&transaction, new).await?;
@@ -192,6 +186,19 @@ async fn create(call: Call, input: Arc<WorkspaceCreate>) -> Result<WorkspaceView
     audit::write(&transaction, &call.actor()?, Action::WorkspaceCreated, entry).await?;
     transaction.commit().await?;
     Ok(WorkspaceView::from(&workspace))
+}
+
+fn checked_extra(issues: &mut Issues, extra: &WorkspaceExtraInput) -> Option<WorkspaceExtra> {
+    let extra = json!(extra);
+    for (field, value) in extra.as_object().into_iter().flatten() {
+        if let Some(text) = value.as_str() {
+            issues.take(rules::text(&format!("/extra/{field}"), text, MAX_LOCATION));
+        }
+    }
+    let checked = serde_json::from_value(extra).map_err(|bad| {
+        Issue::new("/extra", "type", format!("does not fit a workspace: {bad}"))
+    });
+    issues.take(checked)
 }
 
 async fn refuse_taken_directory(
@@ -298,7 +305,13 @@ async fn update(call: Call, input: Arc<WorkspaceUpdate>) -> Result<WorkspaceView
         refuse_taken_directory(&transaction, &before.project_id, directory.as_deref(), id).await?;
     }
     let changes =
-        WorkspaceChanges { name, branch, directory, metadata: metadata.map(Into::into) };
+        WorkspaceChanges {
+        name,
+        branch,
+        directory,
+        metadata: metadata.map(Into::into),
+        ..WorkspaceChanges::default()
+    };
     let after = queries::update_workspace(&transaction, &before.id, changes).await?;
     transaction.commit().await?;
     Ok(WorkspaceView::from(&after))

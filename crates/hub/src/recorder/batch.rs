@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use alkhub_operations::RequestId;
 use alkhub_storage::calls::{self, CallEnd, Inserted, NewCall};
 use alkhub_storage::{Database, StorageError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Map, Value};
 use tracing::{error, warn};
 
 use super::{Begun, RecordError, Shared, State, Written, passing};
@@ -20,7 +19,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// What is to be written of one call.
 #[derive(Clone)]
 struct Item {
-    request_id: RequestId,
+    request_id: String,
     change: Change,
 }
 
@@ -142,10 +141,10 @@ async fn write_bare(
 ) -> Result<Outcome, StorageError> {
     error!(request_id = %item.request_id, error = %problem, "the database refused a call record");
     let mut bare = item.clone();
-    let note = json!({ "unrecordable": problem.to_string() });
+    let note = Map::from_iter([("unrecordable".to_owned(), Value::from(problem.to_string()))]);
     match &mut bare.change {
-        Change::Insert { call, .. } => call.strip(&note),
-        Change::Finish(end) => end.strip(&note),
+        Change::Insert { call, .. } => call.strip(note),
+        Change::Finish(end) => end.strip(note),
     }
     match write(database, std::slice::from_ref(&bare)).await {
         Ok(mut outcomes) => Ok(outcomes.pop().unwrap_or(Outcome::Written)),

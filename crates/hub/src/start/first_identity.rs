@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use alkhub_storage::identity::{self, NewAccount, NewApiKey};
-use alkhub_storage::{ConnectionTrait, Database, StorageError, meta};
+use alkhub_storage::{ConnectError, ConnectionTrait, Database, DbErr, StorageError, meta};
 use alkhub_storage::enums::{AccessLevel, AccountStatus};
 use alkhub_storage::ids::AccountId;
-use alkhub_storage::json::{ResourceMap, StringList};
+use alkhub_storage::json::{Metadata, ResourceMap, StringList};
 use secrecy::SecretString;
-use serde_json::json;
 
 use super::{DataDirError, data_dir};
 use crate::audit::{self, Action, Actor, Entry};
@@ -31,6 +30,12 @@ pub enum RecoverError {
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Its connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Its transaction.
+    #[error(transparent)]
+    Commit(#[from] DbErr),
     /// The random generator.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -79,7 +84,7 @@ pub async fn recover_key(live: &LiveConfig) -> Result<SecretString, RecoverError
     let key = add_key(&transaction, &admin.id, "recovered key", Action::KeyRecovered).await?;
     data_dir::write_local_key(&config.data_dir, &key)?;
     transaction.commit().await?;
-    database.close().await;
+    database.close().await?;
     Ok(key)
 }
 
@@ -115,7 +120,7 @@ async fn add_key(
         scopes: StringList::from(vec!["*".to_owned()]),
         resources: ResourceMap::default(),
         expires_at: None,
-        metadata: json!({}),
+        metadata: Metadata::new(),
     };
     let stored = identity::create_api_key(transaction, new).await?;
     let actor = Actor {

@@ -8,7 +8,7 @@ use alkhub_storage::enums::{
 };
 use alkhub_storage::ids::{ProjectId, TaskId};
 use alkhub_storage::tasks::{self as queries, NewDependency, NewTask};
-use alkhub_storage::{ConnectionTrait, ConflictExt, Scope, Task, time};
+use alkhub_storage::{ConnectionTrait, StorageResultExt as _, Scope, Task, time};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

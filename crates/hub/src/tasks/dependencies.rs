@@ -6,13 +6,13 @@ use std::sync::Arc;
 use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::ids::TaskId;
 use alkhub_storage::tasks::{self as queries, NewDependency};
-use alkhub_storage::{ConnectionTrait, ConflictExt, Project, Scope, Task, TaskDependency};
+use alkhub_storage::{ConnectionTrait, Project, StorageResultExt as _, Scope, Task, TaskDependency};
 use alkhub_taskgraph::cycles;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::import::plan::cycle_error;
+use super::graph::cycle_error;
 use super::view::{DEFAULT_RETENTION, DependencyView};
 use super::{about, lock_project, visible_task};
 use crate::audit::{self, Action};

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use alkhub_operations::{Operation, OperationType, operation};
-use alkhub_storage::Task;
-use alkhub_storage::ids::TaskId;
+use alkhub_storage::ids::{ProjectId, TaskId};
+use alkhub_storage::tasks::{self as queries, TaskOutline};
+use alkhub_storage::{ConnectionTrait, Task, TaskDependency};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::import::plan::Stored;
-use super::import::{SourceText, off_runtime};
-use super::places::{Wanted, places};
+use super::import::SourceText;
+use super::places::{self, Place};
 use super::view::DEFAULT_RETENTION;
 use super::{file, visible_project};
 use crate::error::HubError;
 use crate::rules::{self, Issues};
 use crate::state::{Call, handle};
+
+/// Rows read at a time.
+const CHUNK: usize = 500;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -33,7 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
 struct ExportInput {
     /// Id of the project.
     project_id: String,
-    /// Only tasks whose path begins with this text.
+    /// Only tasks whose path is this one or lies below it.
     path_prefix: Option<String>,
 }
 
@@ -60,60 +63,94 @@ pub(super) struct Lossy {
 async fn export(call: Call, input: Arc<ExportInput>) -> Result<Exported, HubError> {
     let mut issues = Issues::default();
     if let Some(prefix) = &input.path_prefix {
-        issues.take(rules::text("/pathPrefix", prefix, super::places::MAX_PATH));
+        issues.take(rules::text("/pathPrefix", prefix, places::MAX_PATH));
     }
     issues.finish()?;
     let transaction = call.database().begin_read().await?;
     let project = visible_project(&transaction, &call.scope()?, &input.project_id).await?;
-    let stored = Stored::load(&transaction, &project.id).await?;
+    let exported = files(&transaction, &project.id, input.path_prefix.as_deref()).await?;
     transaction.rollback().await?;
-    off_runtime(move || files(&stored, input.path_prefix.as_deref())).await
+    Ok(exported)
 }
 
-/// The files of all tasks, or of those whose path begins with the prefix.
-pub(super) fn files(stored: &Stored, path_prefix: Option<&str>) -> Exported {
-    let tasks = &stored.tasks;
-    let slugs: HashMap<&TaskId, &str> = tasks.iter().map(|row| (&row.id, row.slug.as_str())).collect();
-    let mut depends_on: HashMap<&TaskId, Vec<String>> = HashMap::new();
-    let mut lossy = Vec::new();
-    let chosen = |row: &Task| {
-        path_prefix.is_none_or(|prefix| row.path.as_ref().is_some_and(|path| path.starts_with(prefix)))
-    };
-    let chosen: HashMap<&TaskId, bool> = tasks.iter().map(|row| (&row.id, chosen(row))).collect();
-    for edge in &stored.edges {
-        let ends = (slugs.get(&edge.depends_on_task_id), slugs.get(&edge.dependent_task_id));
-        let (Some(prerequisite), Some(dependent)) = ends else { continue };
-        depends_on.entry(&edge.dependent_task_id).or_default().push((*prerequisite).to_owned());
-        let retention = edge.quality_retention.unwrap_or(DEFAULT_RETENTION);
-        if retention != DEFAULT_RETENTION && chosen.get(&edge.dependent_task_id) == Some(&true) {
-            let what = format!("keeps {retention} of the quality of \"{prerequisite}\"");
-            lossy.push(Lossy { task: (*dependent).to_owned(), what });
+/// The files of all tasks of a project, or of those whose path is the prefix or lies below it.
+pub(super) async fn files(
+    reader: &impl ConnectionTrait,
+    project: &ProjectId,
+    path_prefix: Option<&str>,
+) -> Result<Exported, HubError> {
+    let rows = queries::task_outlines(reader, project).await?;
+    let edges = queries::project_edges(reader, project).await?;
+    // Places are given out among all tasks, so that a part of them is written where the whole would be.
+    let mut places: HashMap<TaskId, Place> =
+        rows.iter().map(|row| row.id.clone()).zip(places::of_rows(&rows)).collect();
+    let chosen: Vec<TaskId> = rows
+        .iter()
+        .filter(|row| {
+            let under = |prefix| row.path.as_ref().is_some_and(|path| places::is_under(path, prefix));
+            path_prefix.is_none_or(under)
+        })
+        .map(|row| row.id.clone())
+        .collect();
+    let links = Links::new(&rows, &edges);
+    let mut exported = Exported { files: Vec::with_capacity(chosen.len()), lossy: Vec::new() };
+    // Some at a time: the rows with their bodies are as large as the files.
+    for chunk in chosen.chunks(CHUNK) {
+        for row in queries::tasks_by_ids(reader, chunk).await? {
+            if let Some(place) = places.remove(&row.id) {
+                exported.add(&row, place, &links);
+            }
         }
     }
-    // Places are given out among all tasks, so that a part of them is written where the whole would be.
-    let wanted: Vec<Wanted<'_>> = tasks
-        .iter()
-        .map(|row| Wanted { id: row.id.as_str(), slug: &row.slug, path: row.path.as_deref() })
-        .collect();
-    let mut files = Vec::new();
-    for (row, place) in tasks.iter().zip(places(&wanted)) {
-        if chosen.get(&row.id) != Some(&true) {
-            continue;
+    exported.files.sort_by(|a, b| a.path.cmp(&b.path));
+    exported.lossy.sort_by(|a, b| (&a.task, &a.what).cmp(&(&b.task, &b.what)));
+    Ok(exported)
+}
+
+/// What each task depends on.
+struct Links<'a> {
+    /// By dependent: slug of the prerequisite and what survives of its quality.
+    by_dependent: HashMap<&'a TaskId, Vec<(&'a str, f64)>>,
+}
+
+impl<'a> Links<'a> {
+    fn new(rows: &'a [TaskOutline], edges: &'a [TaskDependency]) -> Self {
+        let slugs: HashMap<&TaskId, &str> =
+            rows.iter().map(|row| (&row.id, row.slug.as_str())).collect();
+        let mut by_dependent: HashMap<&TaskId, Vec<(&str, f64)>> = HashMap::new();
+        for edge in edges {
+            if let Some(slug) = slugs.get(&edge.depends_on_task_id) {
+                let retention = edge.quality_retention.unwrap_or(DEFAULT_RETENTION);
+                by_dependent.entry(&edge.dependent_task_id).or_default().push((slug, retention));
+            }
         }
+        Self { by_dependent }
+    }
+
+    fn of(&self, task: &TaskId) -> &[(&'a str, f64)] {
+        self.by_dependent.get(task).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Exported {
+    fn add(&mut self, row: &Task, place: Place, links: &Links<'_>) {
         let path = format!("{}.md", place.path);
+        let mut lossy = |what: String| self.lossy.push(Lossy { task: row.slug.clone(), what });
+        let links = links.of(&row.id);
+        for (prerequisite, retention) in links {
+            if *retention != DEFAULT_RETENTION {
+                lossy(format!("keeps {retention} of the quality of \"{prerequisite}\""));
+            }
+        }
         if let Some(why) = place.why {
             let name = row.path.as_deref().unwrap_or(&row.slug);
-            let what = format!("is written as {path}, because \"{name}\" {why}");
-            lossy.push(Lossy { task: row.slug.clone(), what });
+            lossy(format!("is written as {path}, because \"{name}\" {why}"));
         }
-        let none = Vec::new();
-        let (text, lost) = file::write(row, depends_on.get(&row.id).unwrap_or(&none));
+        let depends_on: Vec<String> = links.iter().map(|(slug, _)| (*slug).to_owned()).collect();
+        let (text, lost) = file::write(row, &depends_on);
         if let Some(lost) = lost {
-            lossy.push(Lossy { task: row.slug.clone(), what: lost.to_owned() });
+            lossy(lost.to_owned());
         }
-        files.push(SourceText { path, text });
+        self.files.push(SourceText { path, text });
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    lossy.sort_by(|a, b| (&a.task, &a.what).cmp(&(&b.task, &b.what)));
-    Exported { files, lossy }
 }

@@ -1,9 +1,7 @@
 //! The file of a task: from its text to the columns it decides, and back.
 
-use alkhub_storage::enums::{
-    TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus,
-};
 use alkhub_storage::json::{Metadata, StringList};
+use alkhub_storage::tasks::TaskFile;
 use alkhub_storage::{Task, time};
 use alkhub_taskgraph::frontmatter::{Document, Options, UnknownKeys};
 use alkhub_taskgraph::{Field, InvalidInput, InvalidReason, TaskInput};
@@ -21,41 +19,16 @@ pub(super) const MAX_ASSIGNEE: usize = 200;
 
 /// Keys of `metadata` that come from the file alone.
 pub(super) const UNPARSED: &str = "unparsed";
-pub(super) const MISSING: &str = "missing";
-pub(super) const FRONTMATTER: &str = "frontmatter";
-
-/// The columns that a file decides; never the status and its times.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Authored {
-    pub(super) slug: String,
-    pub(super) name: String,
-    pub(super) path: Option<String>,
-    pub(super) scope: Option<TaskScope>,
-    pub(super) risk: Option<TaskRisk>,
-    pub(super) impact: Option<TaskImpact>,
-    pub(super) level: Option<TaskLevel>,
-    pub(super) priority: Option<TaskPriority>,
-    pub(super) tags: StringList,
-    pub(super) assignee: Option<String>,
-    pub(super) due_at: Option<DateTime<Utc>>,
-    pub(super) file_created_at: Option<DateTime<Utc>>,
-    pub(super) file_modified_at: Option<DateTime<Utc>>,
-}
+const MISSING: &str = "missing";
+const FRONTMATTER: &str = "frontmatter";
 
 /// A file that was read as a task.
 #[derive(Debug, Clone)]
-pub(super) struct TaskFile {
-    pub(super) authored: Authored,
-    /// Counts only for a task that is new.
-    pub(super) status: Option<TaskStatus>,
-    /// Slugs of the prerequisites, each once.
-    pub(super) depends_on: Vec<String>,
-    /// Where the body begins in the text. The body itself is not copied: imports are large.
+pub(super) struct ReadFile {
+    /// What it says, without its body.
+    pub(super) task: TaskFile,
+    /// Where the body begins in the text. The body itself is not copied yet: imports are large.
     pub(super) body_start: usize,
-    /// Text of dates that are none, by field of the file.
-    pub(super) unparsed: Map<String, Value>,
-    /// Text of the keys nobody here knows.
-    pub(super) frontmatter: Option<String>,
 }
 
 /// What is wrong with one file.
@@ -83,7 +56,7 @@ impl Fault {
 #[derive(Debug)]
 pub(super) enum Read {
     /// A task.
-    Task(Box<TaskFile>),
+    Task(Box<ReadFile>),
     /// No task file at all: it has no front matter.
     NoTask(String),
     /// A task file that cannot be taken.
@@ -149,28 +122,33 @@ fn check(path: &str, place: String, text: &str, document: Document) -> Read {
     let due_at = moment("due", task.due);
     let file_created_at = moment("created", task.created);
     let file_modified_at = moment("modified", task.modified);
-    Read::Task(Box::new(TaskFile {
-        authored: Authored {
-            slug,
-            name,
-            path: Some(place),
-            scope: task.scope.into_value().map(ToRow::to_row),
-            risk: task.risk.into_value().map(ToRow::to_row),
-            impact: task.impact.into_value().map(ToRow::to_row),
-            level: task.level.into_value().map(ToRow::to_row),
-            priority: task.priority.into_value().map(ToRow::to_row),
-            tags: task.tags.unwrap_or_default().into(),
-            assignee,
-            due_at,
-            file_created_at,
-            file_modified_at,
-        },
+    let mut metadata = Metadata::new();
+    if !unparsed.is_empty() {
+        metadata.insert(UNPARSED.to_owned(), Value::Object(unparsed));
+    }
+    if !unknown.is_empty() {
+        metadata.insert(FRONTMATTER.to_owned(), Value::from(unknown.as_str()));
+    }
+    let task = TaskFile {
+        slug,
+        name,
+        path: Some(place),
         status: task.status.into_value().map(ToRow::to_row),
+        scope: task.scope.into_value().map(ToRow::to_row),
+        risk: task.risk.into_value().map(ToRow::to_row),
+        impact: task.impact.into_value().map(ToRow::to_row),
+        level: task.level.into_value().map(ToRow::to_row),
+        priority: task.priority.into_value().map(ToRow::to_row),
+        tags: task.tags.unwrap_or_default().into(),
+        assignee,
+        due_at,
+        body: None,
+        file_created_at,
+        file_modified_at,
         depends_on: StringList::from(task.depends_on).into_vec(),
-        body_start: text.len() - body.len(),
-        unparsed,
-        frontmatter: (!unknown.is_empty()).then(|| unknown.as_str().to_owned()),
-    }))
+        metadata,
+    };
+    Read::Task(Box::new(ReadFile { task, body_start: text.len() - body.len() }))
 }
 
 /// A time of RFC 3339, or a plain date, which means midnight UTC.
@@ -231,7 +209,7 @@ pub(super) fn write(row: &Task, depends_on: &[String]) -> (String, Option<&'stat
 }
 
 /// Slugs a file named as prerequisites that were no task of the project then.
-pub(super) fn missing(metadata: &Metadata) -> impl Iterator<Item = String> {
+fn missing(metadata: &Metadata) -> impl Iterator<Item = String> {
     let list = metadata.get(MISSING).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(|slug| slug.as_str().map(str::to_owned))
 }
@@ -244,7 +222,7 @@ fn unparsed<'a>(metadata: &'a Metadata, field: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn task(text: &str) -> TaskFile {
+    fn task(text: &str) -> ReadFile {
         match read("a.md", text) {
             Read::Task(task) => *task,
             other => panic!("no task: {other:?}"),
@@ -273,24 +251,25 @@ mod tests {
             assert_eq!(date(text).map(date_text).as_deref(), expected, "{text}");
         }
         let read = task("---\nid: a\nname: A\ndue: soon\ncreated: 2026-03-23\n---\n");
-        assert_eq!(Value::Object(read.unparsed), serde_json::json!({"due": "soon"}));
-        assert!(read.authored.due_at.is_none() && read.authored.file_created_at.is_some());
+        assert_eq!(read.task.metadata.get("unparsed"), Some(&serde_json::json!({"due": "soon"})));
+        assert!(read.task.due_at.is_none() && read.task.file_created_at.is_some());
     }
 
     #[test]
     fn carriage_returns_a_byte_order_mark_and_both_spellings_are_read() {
         let text = "\u{feff}---\r\nid: ü\r\nname: A\r\ndependsOn: [b, b, c]\r\n---\r\nBody\r\n";
         let read = task(text);
-        assert_eq!(read.authored.slug, "ü");
-        assert_eq!(read.depends_on, ["b", "c"]);
+        assert_eq!(read.task.slug, "ü");
+        assert_eq!(read.task.depends_on, ["b", "c"]);
         assert_eq!(&text[read.body_start..], "Body\r\n");
     }
 
     #[test]
     fn unknown_keys_are_kept_as_text() {
         let read = task("---\nid: \"12\"\nowner:  me # x\nname: A\nx: [1,\n  2]\n---\n");
-        assert_eq!(read.frontmatter.as_deref(), Some("owner:  me # x\nx: [1,\n  2]\n"));
-        assert_eq!(read.authored.slug, "12");
+        let kept = read.task.metadata.text("frontmatter");
+        assert_eq!(kept, Some("owner:  me # x\nx: [1,\n  2]\n"));
+        assert_eq!(read.task.slug, "12");
     }
 
     #[test]

@@ -4,14 +4,13 @@
 //! follows happens in one transaction or not at all. Files say what a task is; never where the work
 //! stands, but for tasks that are new.
 
-mod apply;
 pub(super) mod batch;
-pub(super) mod plan;
+pub(super) mod write;
 
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, ErrorCode, Operation, OperationType, operation};
-use alkhub_storage::{ConnectionTrait, MembershipLevel, Project};
+use alkhub_storage::enums::MembershipLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,7 +21,7 @@ use crate::error::{HubError, unforeseen};
 use crate::state::{Call, handle};
 
 use batch::Batch;
-use plan::{Plan, Stored};
+use write::bring_in;
 
 /// Most files of one import.
 pub(super) const MAX_FILES: usize = 20_000;
@@ -129,8 +128,8 @@ async fn import(call: Call, input: Arc<ImportInput>) -> Result<ImportReport, Hub
         // Pruning deletes.
         call.require_level(project.org_id.as_ref(), MembershipLevel::Admin)?;
     }
-    let mut report = bring_in(&transaction, &project, &batch, &input.files, input.prune).await?;
-    report.dry_run = input.dry_run;
+    let report = bring_in(&transaction, &project, batch, &input.files, input.prune).await?;
+    let report = ImportReport { dry_run: input.dry_run, ..report };
     if input.dry_run {
         transaction.rollback().await?;
         return Ok(report);
@@ -140,23 +139,6 @@ async fn import(call: Call, input: Arc<ImportInput>) -> Result<ImportReport, Hub
         .counted(counts(&report));
     audit::write(&transaction, &call.actor()?, Action::TaskImported, entry).await?;
     transaction.commit().await?;
-    Ok(report)
-}
-
-/// Writes a batch into the project, whose row is locked.
-pub(super) async fn bring_in(
-    transaction: &impl ConnectionTrait,
-    project: &Project,
-    batch: &Batch,
-    files: &[SourceText],
-    prune: bool,
-) -> Result<ImportReport, HubError> {
-    let stored = Stored::load(transaction, &project.id).await?;
-    let plan = Plan::new(batch, files, &stored, prune)?;
-    // The rows as they were may be as large as the files.
-    drop(stored);
-    let report = plan.report.clone();
-    apply::apply(transaction, &project.id, batch, files, plan).await?;
     Ok(report)
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use alkhub_storage::tasks::TaskOutline;
+
 /// Longest path of a file, in characters.
 pub(super) const MAX_PATH: usize = 4_096;
 
@@ -56,13 +58,13 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
 }
 
 /// What decides where a task is written.
-pub(super) struct Wanted<'a> {
+struct Wanted<'a> {
     /// Id of the row, the last resort.
-    pub(super) id: &'a str,
+    id: &'a str,
     /// Slug, unique.
-    pub(super) slug: &'a str,
+    slug: &'a str,
     /// Path of its file, if it has one.
-    pub(super) path: Option<&'a str>,
+    path: Option<&'a str>,
 }
 
 /// Where a task is written.
@@ -79,7 +81,7 @@ pub(super) struct Place {
 /// Tasks that have a path come first, by slug, so that a directory that was imported is written as it
 /// was. Then those without one, and those whose path was taken, get their slug, and what cannot be the
 /// name of a file, or is taken too, the id of the row.
-pub(super) fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
+fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
     let mut by_slug: Vec<usize> = (0..tasks.len()).collect();
     by_slug.sort_by_key(|index| tasks[*index].slug);
     let mut taken = Taken::default();
@@ -103,6 +105,22 @@ pub(super) fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
         }
     }
     places.into_iter().flatten().collect()
+}
+
+/// Where the export writes each of all tasks of a project.
+pub(super) fn of_rows(rows: &[TaskOutline]) -> Vec<Place> {
+    let wanted: Vec<Wanted<'_>> = rows
+        .iter()
+        .map(|row| Wanted { id: row.id.as_str(), slug: &row.slug, path: row.path.as_deref() })
+        .collect();
+    places(&wanted)
+}
+
+/// Whether a path is `prefix`, or lies below it.
+pub(super) fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with('/') || prefix.is_empty() || prefix.ends_with('/')
+    })
 }
 
 /// The files and directories there are so far.

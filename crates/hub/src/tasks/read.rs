@@ -144,7 +144,7 @@ list_input! {
         project_id: Option<String>,
         /// Only tasks that stand so.
         status: Option<Vec<TaskStatus>>,
-        /// Only tasks whose path begins with this text.
+        /// Only tasks whose path is this one or lies below it.
         path_prefix: Option<String>,
         /// Only tasks that have all of these labels.
         tags_all: Option<Vec<String>>,

@@ -1,18 +1,19 @@
 //! `task.ready`: what can be started now, the most urgent first.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use alkhub_operations::{Operation, OperationType, operation};
 use alkhub_storage::enums::{TaskPriority, TaskStatus};
-use alkhub_storage::ids::{ProjectId, TaskId};
+use alkhub_storage::ids::ProjectId;
 use alkhub_storage::tasks as queries;
 use alkhub_storage::{ConnectionTrait, Task, time};
+use alkhub_taskgraph::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::slack::{Open, Urgency, urgencies};
 use super::view::TaskView;
-use super::visible_project;
+use super::{graph, visible_project};
 use crate::error::HubError;
 use crate::state::{Call, handle};
 
@@ -117,23 +118,18 @@ async fn by_criticality(
     project: &ProjectId,
     input: &ReadyInput,
 ) -> Result<Vec<ReadyTask>, HubError> {
-    let open: Vec<Open> = queries::task_outlines(reader, project)
-        .await?
-        .into_iter()
-        .filter(|task| task.status != TaskStatus::Completed)
-        .map(|task| Open { id: task.id, scope: task.scope, risk: task.risk, impact: task.impact })
-        .collect();
-    let edges: Vec<(TaskId, TaskId)> = queries::project_edges(reader, project)
-        .await?
-        .into_iter()
-        .map(|edge| (edge.depends_on_task_id, edge.dependent_task_id))
-        .collect();
-    let urgencies = urgencies(&open, &edges);
+    let mut open = queries::task_outlines(reader, project).await?;
+    open.retain(|task| task.status != TaskStatus::Completed);
+    let edges = queries::project_edges(reader, project).await?;
     let rows = queries::ready_tasks(reader, project, input.exclude_mapped, None).await?;
-    let mut ready: Vec<(Urgency, Task)> = rows
-        .into_iter()
+    let graph = graph::of_rows(open, &edges)?;
+    let schedule = graph.schedule().map_err(graph::broken)?;
+    let measures: HashMap<&str, &Schedule<'_>> =
+        schedule.iter().map(|measure| (measure.task_id, measure)).collect();
+    let mut ready: Vec<(&Schedule<'_>, &Task)> = rows
+        .iter()
         // A task that became ready between two reads has no measure yet; the next call shows it.
-        .filter_map(|row| urgencies.get(&row.id).map(|urgency| (*urgency, row)))
+        .filter_map(|row| measures.get(row.slug.as_str()).map(|measure| (*measure, row)))
         .collect();
     // The rows come in the order of priority, which a stable sort keeps among equals.
     ready.sort_by(|(a, _), (b, _)| {
@@ -141,25 +137,25 @@ async fn by_criticality(
     });
     ready.truncate(usize::from(input.limit.clamp(1, 500)));
     Ok(ready
-        .iter()
-        .map(|(urgency, row)| ReadyTask {
+        .into_iter()
+        .map(|(measure, row)| ReadyTask {
             task: TaskView::brief(row),
-            slack: Some(urgency.slack),
-            on_critical_path: Some(urgency.slack == 0.0),
-            risk_score: Some(urgency.risk_score),
-            reason: measured(*urgency, row),
+            slack: Some(measure.slack),
+            on_critical_path: Some(measure.on_critical_path),
+            risk_score: Some(measure.risk_score),
+            reason: measured(measure, row),
         })
         .collect())
 }
 
-fn measured(urgency: Urgency, row: &Task) -> String {
-    let place = if urgency.slack == 0.0 {
+fn measured(measure: &Schedule<'_>, row: &Task) -> String {
+    let place = if measure.on_critical_path {
         "on the critical path".to_owned()
     } else {
-        format!("slack {}", urgency.slack)
+        format!("slack {}", measure.slack)
     };
     // Two digits tell one task from another; more would only show how doubles are stored.
-    format!("{place}; risk score {:.2}; {}", urgency.risk_score, wanted(row))
+    format!("{place}; risk score {:.2}; {}", measure.risk_score, wanted(row))
 }
 
 /// Priority and due date in words.

@@ -6,7 +6,7 @@ use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::enums::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope};
 use alkhub_storage::json::Metadata;
 use alkhub_storage::tasks::{self as queries, TaskChanges};
-use alkhub_storage::{ConflictExt, Task};
+use alkhub_storage::{StorageResultExt as _, Task};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;

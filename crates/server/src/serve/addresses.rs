@@ -17,18 +17,14 @@ pub(super) struct Listeners {
     first: SocketAddr,
 }
 
-/// Refuses addresses that would carry keys over the network in the clear.
-pub(super) fn check(config: &ServerConfig) -> Result<(), ServeError> {
+/// Says which addresses carry keys over the network in the clear. Settings that name one without
+/// allowing it are refused when they are read.
+pub(super) fn warn_of_public_ones(config: &ServerConfig) {
     for address in &config.listen {
-        if address.ip().to_canonical().is_loopback() {
-            continue;
+        if !address.ip().to_canonical().is_loopback() {
+            tracing::warn!(%address, "{address} can be reached by other machines and the hub speaks plain HTTP");
         }
-        if !config.allow_insecure {
-            return Err(ServeError::PublicAddress(*address));
-        }
-        tracing::warn!(%address, "{address} can be reached by other machines and the hub speaks plain HTTP");
     }
-    Ok(())
 }
 
 impl Listeners {

@@ -29,7 +29,7 @@ async fn case_218_bad_input_answers_400() {
     let (status, body, _) = refused(server.post("hub.info", &json!({ "unknown": 1 }))).await;
     assert_eq!(status, 400);
     assert_eq!(body["code"], "VALIDATION_ERROR");
-    assert_eq!(body["details"]["issues"][0]["path"], "/unknown");
+    assert_eq!(body["details"]["issues"][0]["path"], "/unknown", "{body}");
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use alkhub_operations::{CallError, ErrorCode};
+use alkhub_storage::tasks::TaskFile;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::{SkippedFile, SourceText};
-use crate::tasks::file::{self, Fault, Read, TaskFile};
+use crate::tasks::file::{self, Fault, Read, ReadFile};
 
 /// Faults told in one answer stay below this many bytes: details end at 4 MiB.
 const MAX_FAULT_BYTES: usize = 3_900_000;
@@ -30,7 +31,7 @@ pub(in crate::tasks) struct BatchTask {
     /// Place of its file in the input.
     pub(in crate::tasks) source: usize,
     /// What the file says.
-    pub(in crate::tasks) file: TaskFile,
+    pub(in crate::tasks) file: ReadFile,
 }
 
 impl Batch {
@@ -60,10 +61,17 @@ impl Batch {
         Err(refusal(faults))
     }
 
-    /// The body of a task as its file has it.
-    pub(in crate::tasks) fn body<'a>(task: &BatchTask, files: &'a [SourceText]) -> &'a str {
-        let text = files.get(task.source).map(|source| source.text.as_str());
-        text.and_then(|text| text.get(task.file.body_start..)).unwrap_or_default()
+    /// What the files say, bodies included.
+    pub(in crate::tasks) fn tasks(&self, files: &[SourceText]) -> Vec<TaskFile> {
+        let whole = |task: &BatchTask| {
+            let text = files.get(task.source).map_or("", |source| source.text.as_str());
+            let body = text.get(task.file.body_start..).unwrap_or_default();
+            TaskFile {
+                body: (!body.is_empty()).then(|| body.to_owned()),
+                ..task.file.task.clone()
+            }
+        };
+        self.tasks.iter().map(whole).collect()
     }
 }
 
@@ -71,7 +79,7 @@ impl Batch {
 fn twins(files: &[SourceText], tasks: &[BatchTask]) -> Vec<Fault> {
     let mut by_id: HashMap<&str, Vec<usize>> = HashMap::with_capacity(tasks.len());
     for task in tasks {
-        by_id.entry(&task.file.authored.slug).or_default().push(task.source);
+        by_id.entry(&task.file.task.slug).or_default().push(task.source);
     }
     let mut by_path: HashMap<&str, usize> = HashMap::with_capacity(files.len());
     for source in files {

@@ -1,0 +1,90 @@
+//! The files of an import become rows; what the graph then looks like decides whether they stay.
+
+use std::collections::HashMap;
+
+use alkhub_storage::ids::{ProjectId, TaskId};
+use alkhub_storage::tasks::{self as queries, SyncOptions, TaskFile, TaskOutline};
+use alkhub_storage::{ConnectionTrait, Project};
+use alkhub_taskgraph::cycles::find_cycles;
+
+use super::batch::Batch;
+use super::{ImportReport, MissingReference, SourceText};
+use crate::error::HubError;
+use crate::tasks::graph::cycle_error;
+use crate::tasks::places;
+
+/// Brings a batch into the project, whose row is locked.
+///
+/// # Errors
+/// `UNPROCESSABLE` `cycle`: the caller lets the transaction go.
+pub(in crate::tasks) async fn bring_in(
+    transaction: &impl ConnectionTrait,
+    project: &Project,
+    batch: Batch,
+    files: &[SourceText],
+    prune: bool,
+) -> Result<ImportReport, HubError> {
+    let before = queries::task_outlines(transaction, &project.id).await?;
+    let tasks = with_kept_paths(batch.tasks(files), &before);
+    drop(before);
+    let report =
+        queries::sync_tasks(transaction, &project.id, tasks, SyncOptions { prune }).await?;
+    refuse_cycles(transaction, &project.id).await?;
+    Ok(ImportReport {
+        dry_run: false,
+        inserted: report.inserted.len() as u64,
+        updated: report.updated.len() as u64,
+        unchanged: report.unchanged,
+        pruned: report.pruned,
+        gone: report.gone,
+        skipped: batch.skipped,
+        missing: report
+            .missing
+            .into_iter()
+            .map(|missing| MissingReference { task: missing.task, unknown: missing.unknown })
+            .collect(),
+    })
+}
+
+/// The files with the paths their tasks get. A file that lies where the export writes its task says
+/// nothing new, also when the task has no path or its path was taken: else importing an export would
+/// change rows.
+fn with_kept_paths(mut files: Vec<TaskFile>, before: &[TaskOutline]) -> Vec<TaskFile> {
+    let places = places::of_rows(before);
+    let rows: HashMap<&str, (&TaskOutline, &str)> = before
+        .iter()
+        .zip(&places)
+        .map(|(row, place)| (row.slug.as_str(), (row, place.path.as_str())))
+        .collect();
+    for file in &mut files {
+        if let Some((row, exported)) = rows.get(file.slug.as_str())
+            && file.path.as_deref() == Some(*exported)
+        {
+            file.path.clone_from(&row.path);
+        }
+    }
+    files
+}
+
+/// Looks for circles in the graph of the whole project, tasks without a file included.
+async fn refuse_cycles(
+    transaction: &impl ConnectionTrait,
+    project: &ProjectId,
+) -> Result<(), HubError> {
+    let edges = queries::project_edges(transaction, project).await?;
+    // They come sorted by slug, so the same files name the same circle each time.
+    let pairs: Vec<(&TaskId, &TaskId)> =
+        edges.iter().map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id)).collect();
+    let cycles = find_cycles(&pairs);
+    if cycles.is_empty() {
+        return Ok(());
+    }
+    let rows = queries::task_outlines(transaction, project).await?;
+    let slugs: HashMap<&TaskId, &str> =
+        rows.iter().map(|row| (&row.id, row.slug.as_str())).collect();
+    let named: Vec<Vec<&str>> = cycles
+        .iter()
+        .map(|cycle| cycle.iter().filter_map(|id| slugs.get(*id).copied()).collect())
+        .collect();
+    Err(cycle_error(&named).into())
+}
