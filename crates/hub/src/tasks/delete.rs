@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::coordination::{self, TaskFollows};
-use alkhub_storage::enums::MappingStatus;
+use alkhub_storage::enums::{MappingStatus, MembershipLevel};
 use alkhub_storage::tasks as queries;
-use alkhub_storage::MembershipLevel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
