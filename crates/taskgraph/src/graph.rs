@@ -7,6 +7,7 @@
 
 mod attributes;
 mod build;
+mod index;
 mod json;
 mod layout;
 mod mutate;
@@ -22,6 +23,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
+
+use index::{IN, Index, OUT};
 
 /// Retention of an edge of which nothing else is said.
 pub const DEFAULT_QUALITY_RETENTION: f64 = 0.9;
@@ -49,14 +52,16 @@ pub struct TaskGraph {
     slots: HashMap<Arc<str>, u32>,
     /// In edge order; a removed edge leaves a gap.
     edges: Vec<Option<Edge>>,
-    edge_slots: HashMap<(u32, u32), u32>,
+    edge_count: usize,
+    /// Which edges a node has.
+    index: OnceLock<Index>,
     /// Attributes of the graph as a whole; only JSON brings any.
     attributes: Map<String, Value>,
     /// What the analyses walk on; thrown away by every change of nodes or edges.
     layout: OnceLock<Arc<Layout>>,
 }
 
-/// Marks the end of a list of edges and an id that is no array index.
+/// No slot; also an id that is no array index.
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone)]
@@ -67,24 +72,12 @@ struct Node {
     orphan: bool,
     /// Value of an id that is an array index, else [`NONE`].
     array_index: u32,
-    /// Edges to dependents in order of insertion, a list linked through [`Edge::next`].
-    out: EdgeList,
-    /// Edges from prerequisites, likewise.
-    inn: EdgeList,
-}
-
-#[derive(Clone, Copy)]
-struct EdgeList {
-    first: u32,
-    last: u32,
 }
 
 #[derive(Clone)]
 struct Edge {
     from: u32,
     to: u32,
-    /// The next edge of the same prerequisite, and of the same dependent.
-    next: [u32; 2],
     attributes: EdgeAttributes,
     /// The key the edge came with, if it is not `from->to`.
     key: Option<Box<str>>,
@@ -103,7 +96,7 @@ impl TaskGraph {
 
     /// Number of edges.
     pub fn edge_count(&self) -> usize {
-        self.edge_slots.len()
+        self.edge_count
     }
 
     /// Whether there is no node.
@@ -127,15 +120,15 @@ impl TaskGraph {
             .filter_map(|(slot, edge)| Some((slot as u32, edge.as_ref()?)))
     }
 
-    /// Edges of a list in order of insertion, with their slots.
-    fn edges_of(&self, list: EdgeList, side: usize) -> impl Iterator<Item = (u32, &Edge)> {
-        let mut slot = list.first;
-        std::iter::from_fn(move || {
-            let edge = self.edges.get(slot as usize)?.as_ref()?;
-            let at = slot;
-            slot = edge.next[side];
-            Some((at, edge))
-        })
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(self))
+    }
+
+    /// Edges of a node on one side in order of insertion.
+    fn edges_of(&self, node: u32, side: usize) -> impl Iterator<Item = &Edge> {
+        self.index()
+            .edges_of(node, side)
+            .filter_map(|slot| self.edges[slot as usize].as_ref())
     }
 
     fn node(&self, slot: u32) -> Option<&Node> {
@@ -146,17 +139,6 @@ impl TaskGraph {
     pub(crate) fn layout(&self) -> &Layout {
         self.layout.get_or_init(|| Arc::new(Layout::new(self)))
     }
-}
-
-/// Which of the two lists of [`Edge::next`]: by prerequisite or by dependent.
-const OUT: usize = 0;
-const IN: usize = 1;
-
-impl EdgeList {
-    const EMPTY: Self = Self {
-        first: NONE,
-        last: NONE,
-    };
 }
 
 impl std::fmt::Debug for TaskGraph {

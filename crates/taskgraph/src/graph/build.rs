@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DEFAULT_QUALITY_RETENTION, Edge, EdgeAttributes, EdgeList, IN, NONE, Node, OUT};
+use super::{DEFAULT_QUALITY_RETENTION, Edge, EdgeAttributes, NONE, Node};
 use super::{TaskAttributes, TaskGraph, array_index};
 use crate::{DependencyEdge, TaskInput, TaskgraphError};
 
@@ -73,20 +73,31 @@ impl TaskGraph {
                 .map(|(_, depends_on)| depends_on.len())
                 .sum(),
         );
+        // The last dependent each node became a prerequisite of: tells a repeated dependency
+        // without looking at the edges.
+        let mut last_dependent = vec![NONE; graph.nodes.len()];
         for (to, depends_on) in depending {
             for id in depends_on {
                 let from = match graph.slots.get(id.as_str()) {
                     Some(&slot) => slot,
-                    None => graph.insert_node(id, TaskAttributes::named(id.as_str()), true),
+                    None => {
+                        last_dependent.push(NONE);
+                        graph.insert_node(id, TaskAttributes::named(id.as_str()), true)
+                    }
                 };
                 if from == to {
                     return Err(TaskgraphError::SelfDependency {
                         task_id: id.clone(),
                     });
                 }
-                graph.insert_edge(from, to, None, || {
-                    EdgeAttributes::retaining(DEFAULT_QUALITY_RETENTION)
-                });
+                if std::mem::replace(&mut last_dependent[from as usize], to) != to {
+                    graph.push_edge(
+                        from,
+                        to,
+                        None,
+                        EdgeAttributes::retaining(DEFAULT_QUALITY_RETENTION),
+                    );
+                }
             }
         }
         Ok(graph)
@@ -147,7 +158,7 @@ impl TaskGraph {
                 task_id: from.to_owned(),
             });
         }
-        if self.insert_edge(from_slot, to_slot, key, || attributes) {
+        if self.insert_edge(from_slot, to_slot, key, attributes) {
             return Ok(());
         }
         Err(TaskgraphError::DuplicateEdge {
@@ -183,12 +194,14 @@ impl TaskGraph {
 
     pub(super) fn reserve_edges(&mut self, count: usize) {
         self.edges.reserve(count);
-        self.edge_slots.reserve(count);
     }
 
     /// Adds a node whose id is known to be new.
     fn insert_node(&mut self, id: &str, attributes: TaskAttributes, orphan: bool) -> u32 {
         self.layout.take();
+        if let Some(index) = self.index.get_mut() {
+            index.add_node();
+        }
         let slot = self.nodes.len() as u32;
         let id: Arc<str> = Arc::from(id);
         let array_index = array_index(&id);
@@ -198,52 +211,44 @@ impl TaskGraph {
             attributes,
             orphan,
             array_index,
-            out: EdgeList::EMPTY,
-            inn: EdgeList::EMPTY,
         }));
         slot
     }
 
     /// Adds an edge between two different nodes; false when there is one already.
-    pub(super) fn insert_edge(
+    fn insert_edge(
         &mut self,
         from: u32,
         to: u32,
         key: Option<Box<str>>,
-        attributes: impl FnOnce() -> EdgeAttributes,
+        attributes: EdgeAttributes,
     ) -> bool {
-        let slot = self.edges.len() as u32;
-        if *self.edge_slots.entry((from, to)).or_insert(slot) != slot {
+        if self.index().between(from, to).is_some() {
             return false;
         }
-        self.layout.take();
-        self.edges.push(Some(Edge {
-            from,
-            to,
-            next: [NONE; 2],
-            attributes: attributes(),
-            key,
-        }));
-        self.append(slot, from, OUT);
-        self.append(slot, to, IN);
+        self.push_edge(from, to, key, attributes);
         true
     }
 
-    /// Hangs an edge to the end of one list of a node.
-    fn append(&mut self, edge: u32, node: u32, side: usize) {
-        let Some(node) = &mut self.nodes[node as usize] else {
-            return;
+    /// Adds an edge that is known to be new.
+    pub(super) fn push_edge(
+        &mut self,
+        from: u32,
+        to: u32,
+        key: Option<Box<str>>,
+        attributes: EdgeAttributes,
+    ) {
+        self.layout.take();
+        let edge = Edge {
+            from,
+            to,
+            attributes,
+            key,
         };
-        let list = if side == OUT {
-            &mut node.out
-        } else {
-            &mut node.inn
-        };
-        let last = std::mem::replace(&mut list.last, edge);
-        if last == NONE {
-            list.first = edge;
-        } else if let Some(last) = &mut self.edges[last as usize] {
-            last.next[side] = edge;
+        if let Some(index) = self.index.get_mut() {
+            index.add_edge(self.edges.len() as u32, &edge);
         }
+        self.edges.push(Some(edge));
+        self.edge_count += 1;
     }
 }

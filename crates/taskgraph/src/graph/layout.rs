@@ -141,6 +141,17 @@ impl TaskGraph {
         node.map_or(&NOTHING, |node| &node.attributes)
     }
 
+    /// Places of both ends of every edge, in edge order.
+    pub(crate) fn edge_places(&self) -> Vec<(u32, u32)> {
+        let mut places = vec![NONE; self.nodes.len()];
+        for (place, slot) in self.layout().slots.iter().enumerate() {
+            places[*slot as usize] = place as u32;
+        }
+        self.live_edges()
+            .map(|(_, edge)| (places[edge.from as usize], places[edge.to as usize]))
+            .collect()
+    }
+
     /// Prerequisites of a node in neighbour order, each with the retention of its edge.
     pub(crate) fn retentions_at(&self, place: u32) -> impl Iterator<Item = (u32, Option<f64>)> {
         let layout = self.layout();

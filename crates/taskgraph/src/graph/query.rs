@@ -23,8 +23,8 @@ impl TaskGraph {
     /// Retention of the edge between two tasks: none when there is no edge, none inside when the
     /// edge came from JSON without one.
     pub fn quality_retention(&self, prerequisite: &str, dependent: &str) -> Option<Option<f64>> {
-        let pair = (*self.slots.get(prerequisite)?, *self.slots.get(dependent)?);
-        let edge = self.edges[*self.edge_slots.get(&pair)? as usize].as_ref()?;
+        let (from, to) = (*self.slots.get(prerequisite)?, *self.slots.get(dependent)?);
+        let edge = self.edges[self.index().between(from, to)? as usize].as_ref()?;
         Some(edge.attributes.quality_retention)
     }
 
@@ -50,8 +50,8 @@ impl TaskGraph {
     /// in the order of its dependencies.
     pub fn missing_references(&self) -> Vec<(&str, &str)> {
         let mut missing = Vec::new();
-        for (_, node) in self.live_nodes() {
-            for (_, edge) in self.edges_of(node.inn, IN) {
+        for (slot, node) in self.live_nodes() {
+            for edge in self.edges_of(slot, IN) {
                 if let Some(prerequisite) = self.node(edge.from).filter(|node| node.orphan) {
                     missing.push((&*node.id, &*prerequisite.id));
                 }
@@ -72,17 +72,13 @@ impl TaskGraph {
             if keep(&node.id, &node.attributes) {
                 new_slots[slot as usize] = part.nodes.len() as u32;
                 part.slots.insert(node.id.clone(), part.nodes.len() as u32);
-                part.nodes.push(Some(super::Node {
-                    out: super::EdgeList::EMPTY,
-                    inn: super::EdgeList::EMPTY,
-                    ..node.clone()
-                }));
+                part.nodes.push(Some(node.clone()));
             }
         }
         for (_, edge) in self.live_edges() {
             let (from, to) = (new_slots[edge.from as usize], new_slots[edge.to as usize]);
             if from != super::NONE && to != super::NONE {
-                part.insert_edge(from, to, edge.key.clone(), || edge.attributes.clone());
+                part.push_edge(from, to, edge.key.clone(), edge.attributes.clone());
             }
         }
         part
@@ -90,13 +86,9 @@ impl TaskGraph {
 
     fn neighbours(&self, id: &str, side: usize) -> Result<Vec<&str>, TaskgraphError> {
         let slot = self.slot(id)?;
-        let Some(node) = self.node(slot) else {
-            return Ok(Vec::new());
-        };
-        let list = if side == OUT { node.out } else { node.inn };
         let mut neighbours: Vec<_> = self
-            .edges_of(list, side)
-            .filter_map(|(_, edge)| self.node(if side == OUT { edge.to } else { edge.from }))
+            .edges_of(slot, side)
+            .filter_map(|edge| self.node(if side == OUT { edge.to } else { edge.from }))
             .collect();
         // Stable: ids that are no index stay in the order of their edges.
         neighbours.sort_by_key(|node| node.array_index);
