@@ -147,10 +147,11 @@ pub(super) async fn healthy(
         who: who.to_owned(),
         what,
     };
-    // A fresh connection each time: a half-open one would be waited for.
+    // A fresh connection each time, given up soon: some servers accept before they can answer and
+    // never answer what came too early.
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(5))
+        .timeout(Duration::from_millis(100))
         .build()
         .map_err(|source| BenchError::Request {
             who: who.to_owned(),
