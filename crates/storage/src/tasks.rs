@@ -263,7 +263,8 @@ pub async fn delete_task(db: &impl ConnectionTrait, id: &TaskId) -> Result<u64, 
     if deleted.rows_affected == 0 { Err(StorageError::NotFound) } else { Ok(edges) }
 }
 
-/// Appends a note behind the mark of the notes, which is added when it is missing.
+/// Appends a note behind the mark of the notes, which is added when it is missing. The line break
+/// before the mark belongs to the mark, so the text above it stays as it was, break at its end or not.
 ///
 /// One statement: two notes at once are both kept.
 /// Errors: `NotFound`.
@@ -277,9 +278,10 @@ pub async fn append_task_note(
     let text = format!(
         "update tasks set
              body = coalesce(body, '')
-                 || case when coalesce(body, '') = '' or body like '%' || $2 then '' else $2 end
-                 || case when $2 || coalesce(body, '') || $2 like '%' || $2 || $3 || $2 || '%'
-                      then '' else $3 || $2 end
+                 || case when coalesce(body, '') = '' then $3 || $2
+                      when $2 || body || $2 not like '%' || $2 || $3 || $2 || '%'
+                      then $2 || $3 || $2
+                      when body like '%' || $2 then '' else $2 end
                  || $4 || case when $4 like '%' || $2 then '' else $2 end,
              updated_at = {}($5, {next})
          where id = $1 returning *",

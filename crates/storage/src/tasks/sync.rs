@@ -164,7 +164,10 @@ impl Sync {
             crate::engine::Engine::Postgres => "cast(metadata -> 'missing' as text)",
         };
         let text = format!(
-            "select id, slug, status, path, {missing} as missing from tasks where project_id = $1"
+            "select id, slug, status, path, {missing} as missing from tasks where project_id = $1{}",
+            // Nobody moves a task that is about to be pruned, or appends a note to a body that is about
+            // to be replaced.
+            crate::engine::Engine::of(db).for_update()
         );
         let rows: Vec<Known> = sql::all(db, &text, [project.as_str().into()]).await?;
         let in_files: HashSet<&str> = files.iter().map(|file| file.slug.as_str()).collect();
