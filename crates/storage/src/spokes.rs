@@ -1,136 +1,21 @@
-//! Queries of spokes, operations and who provides them.
+//! Spokes, the definitions of operations, and who provides them.
 
-use std::collections::HashMap;
+mod connections;
+mod operations;
+mod registrations;
+mod removal;
 
-use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
-
-use crate::engine::Engine;
-use crate::entity::operations::{ActiveModel, Entity, Model};
-use crate::enums::OperationType;
-use crate::error::StorageError;
-use crate::ids::OperationId;
-use crate::json::{AccessControl, ErrorDefinitions, JsonObject, Metadata, StringList};
-use crate::scope::column;
-use crate::time;
-
-/// A definition to be stored; its full name is the key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewOperation {
-    /// First part of the full name.
-    pub namespace: String,
-    /// Last part of the full name.
-    pub name: String,
-    /// Semantic version.
-    pub version: String,
-    /// Query, mutation or subscription.
-    pub kind: OperationType,
-    /// Shown title.
-    pub title: Option<String>,
-    /// What it does.
-    pub description: String,
-    /// Labels.
-    pub tags: StringList,
-    /// JSON Schema of the input.
-    pub input_schema: serde_json::Value,
-    /// JSON Schema of the output.
-    pub output_schema: serde_json::Value,
-    /// Errors it declares.
-    pub error_schemas: ErrorDefinitions,
-    /// Who may call it.
-    pub access_control: AccessControl,
-    /// Protocol metadata.
-    pub protocol_meta: Option<JsonObject>,
-    /// Notes of the hub to merge into those of the row.
-    pub metadata: Metadata,
-}
-
-/// What [`upsert_operations`] did with a definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upserted {
-    /// It is new.
-    Inserted,
-    /// It replaced another one.
-    Changed,
-    /// It was there already.
-    Same,
-}
-
-/// Stores definitions by their full names, in the order given. T
-pub async fn upsert_operations(
-    db: &impl ConnectionTrait,
-    operations: Vec<NewOperation>,
-) -> Result<Vec<(Model, Upserted)>, StorageError> {
-    let namespaces: Vec<&str> = operations.iter().map(|new| new.namespace.as_str()).collect();
-    let known: HashMap<(String, String), Model> = Entity::find()
-        .filter(Engine::of(db).one_of(column("operations", "namespace"), &namespaces))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|row| ((row.namespace.clone(), row.name.clone()), row))
-        .collect();
-    let mut stored = Vec::with_capacity(operations.len());
-    for new in operations {
-        let found = known.get(&(new.namespace.clone(), new.name.clone()));
-        stored.push(match found {
-            None => (insert(db, new).await?, Upserted::Inserted),
-            Some(row) => update(db, row, new).await?,
-        });
-    }
-    Ok(stored)
-}
-
-async fn insert(db: &impl ConnectionTrait, new: NewOperation) -> Result<Model, StorageError> {
-    let now = time::now();
-    let row = ActiveModel {
-        id: Set(OperationId::random()),
-        namespace: Set(new.namespace),
-        name: Set(new.name),
-        version: Set(new.version),
-        kind: Set(new.kind),
-        title: Set(new.title),
-        description: Set(new.description),
-        tags: Set(new.tags),
-        input_schema: Set(new.input_schema),
-        output_schema: Set(new.output_schema),
-        error_schemas: Set(new.error_schemas),
-        access_control: Set(new.access_control),
-        protocol_meta: Set(new.protocol_meta),
-        metadata: Set(new.metadata),
-        created_at: Set(now),
-        updated_at: Set(now),
-    };
-    Ok(Entity::insert(row).exec_with_returning(db).await?)
-}
-
-async fn update(
-    db: &impl ConnectionTrait,
-    row: &Model,
-    new: NewOperation,
-) -> Result<(Model, Upserted), StorageError> {
-    let mut metadata = row.metadata.clone();
-    metadata.merge(new.metadata.0);
-    let wanted = Model {
-        version: new.version,
-        kind: new.kind,
-        title: new.title,
-        description: new.description,
-        tags: new.tags,
-        input_schema: new.input_schema,
-        output_schema: new.output_schema,
-        error_schemas: new.error_schemas,
-        access_control: new.access_control,
-        protocol_meta: new.protocol_meta,
-        metadata,
-        ..row.clone()
-    };
-    if wanted == *row {
-        return Ok((wanted, Upserted::Same));
-    }
-    let updated_at = time::after(row.updated_at);
-    let changed = ActiveModel {
-        created_at: sea_orm::ActiveValue::NotSet,
-        ..Model { updated_at, ..wanted }.into_active_model().reset_all()
-    };
-    Ok((Entity::update(changed).exec(db).await?, Upserted::Changed))
-}
+pub use connections::{
+    Disconnect, NewSpoke, SpokeChanges, SpokeFilter, connect_spoke, connected_spokes,
+    count_spokes_by_status, delete_spoke, disconnect_spokes, spoke_by_id, spoke_by_name, spokes,
+    touch_spokes, update_spoke,
+};
+pub use operations::{
+    NewOperation, OperationFilter, Upserted, operation_by_id, operation_by_name, operations,
+    set_operation_metadata, upsert_operations,
+};
+pub use registrations::{
+    NewRegistration, Provider, active_registrations, load_registrations, prune_registrations,
+    register, registrations_of_operation, registrations_of_provider, unregister,
+};
+pub use removal::{Removal, RemovedRecords, reassign_calls, remove_operation};
