@@ -17,16 +17,16 @@ use crate::json::Metadata;
 use crate::time;
 
 pub use detections::{
-    DetectionFilter, NewDetection, Raised, detection_by_id, detection_counts, load_open_detections,
-    open_detections, prune_detections, raise_detection, resolve_detections,
+    DetectionFilter, NewDetection, Raised, count_open_detections_by_severity, detection_by_id,
+    list_detections, load_open_detections, prune_detections, raise_detection, resolve_detections,
     resolve_detections_of_session,
 };
 pub use mapping_status::{TaskFollows, set_mapping_status, status_mismatches};
 pub use queries::{
     ActiveCounts, Child, MappingFilter, active_counts, active_mapping_of_session,
-    active_mapping_of_task, children_of, list_mappings, load_mappings_of_sessions,
-    load_mappings_of_tasks, mapping_by_id, mapping_counts, mapping_of_session, mappings_of_spoke,
-    mappings_of_task, mappings_of_workspace,
+    active_mapping_of_task, children_of, count_mappings_by_status, list_mappings,
+    load_mappings_of_sessions, load_mappings_of_tasks, mapping_by_id, mapping_of_session,
+    mappings_of_spoke, mappings_of_task, mappings_of_workspace,
 };
 
 /// A spawned session, as it begins.

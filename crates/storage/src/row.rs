@@ -3,7 +3,7 @@
 use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable,
-    PrimaryKeyToColumn, QueryFilter, Value,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, Select, TryGetable, Value,
 };
 
 use crate::engine::Engine;
@@ -110,6 +110,19 @@ where
             Ok((word, number))
         })
         .collect()
+}
+
+/// The groups of a query that selects a column and `count(*)`.
+pub(crate) async fn counted<E, T>(
+    db: &impl ConnectionTrait,
+    select: Select<E>,
+) -> Result<Vec<(T, u64)>, StorageError>
+where
+    E: EntityTrait,
+    T: TryGetable + Send,
+{
+    let rows: Vec<(T, i64)> = select.into_tuple().all(db).await?;
+    Ok(rows.into_iter().map(|(group, number)| (group, number.unsigned_abs())).collect())
 }
 
 /// Writes a moment into a time column of many rows, as one statement; never sets it back.

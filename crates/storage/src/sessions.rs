@@ -33,12 +33,12 @@ pub use copy::{
     import_messages, import_session,
 };
 pub use messages::{
-    MessagePage, MessageRange, MessageWithParts, NewMessage, append_message, delete_message,
-    finish_message, last_messages, message_by_id, message_counts, messages,
+    MessagePage, MessageRange, MessageWithParts, NewMessage, append_message,
+    count_messages_by_role, delete_message, finish_message, last_messages, message_by_id, messages,
     messages_since_compaction, open_message, set_message_metadata,
 };
 pub use parts::{
-    NewPart, PartChange, PartPage, append_parts, part_by_id, part_counts, parts_by_type,
+    NewPart, PartChange, PartPage, append_parts, count_parts_by_type, part_by_id, parts_by_type,
     parts_of_messages, parts_of_session, update_parts,
 };
 pub use retention::{archive_idle_sessions, prune_sessions, stale_busy_sessions};
@@ -444,11 +444,11 @@ pub async fn delete_session(
 }
 
 /// How many sessions the asker may see, by status, optionally of one project.
-pub async fn session_counts(
+pub async fn count_sessions_by_status(
     db: &impl ConnectionTrait,
     scope: &Scope,
     project: Option<&ProjectId>,
-) -> Result<Vec<(SessionStatus, i64)>, StorageError> {
+) -> Result<Vec<(SessionStatus, u64)>, StorageError> {
     let mut select = sessions::Entity::find()
         .select_only()
         .column(sessions::Column::Status)
@@ -458,7 +458,7 @@ pub async fn session_counts(
     if let Some(project) = project {
         select = select.filter(sessions::Column::ProjectId.eq(project.clone()));
     }
-    Ok(select.into_tuple().all(db).await?)
+    crate::row::counted(db, select).await
 }
 
 /// The ids of a project's sessions, for a condition on a column that refers to sessions.

@@ -143,7 +143,7 @@ pub async fn detection_by_id(
 }
 
 /// Detections the asker may see, newest first.
-pub async fn open_detections(
+pub async fn list_detections(
     db: &impl ConnectionTrait,
     scope: &Scope,
     filter: &DetectionFilter,
@@ -196,11 +196,11 @@ pub async fn load_open_detections(
 }
 
 /// How many open detections the asker may see, by severity.
-pub async fn detection_counts(
+pub async fn count_open_detections_by_severity(
     db: &impl ConnectionTrait,
     scope: &Scope,
     project: Option<&ProjectId>,
-) -> Result<Vec<(Severity, i64)>, StorageError> {
+) -> Result<Vec<(Severity, u64)>, StorageError> {
     let mut select = detections::Entity::find()
         .select_only()
         .column(detections::Column::Severity)
@@ -213,7 +213,7 @@ pub async fn detection_counts(
             detections::Column::SessionId.in_subquery(crate::sessions::ids_of_project(project)),
         );
     }
-    Ok(select.into_tuple().all(db).await?)
+    crate::row::counted(db, select).await
 }
 
 /// Resolves some open detections and answers all of them as they are now; those resolved before stay

@@ -298,11 +298,11 @@ pub async fn active_counts(
 }
 
 /// How many mappings the asker may see, by status.
-pub async fn mapping_counts(
+pub async fn count_mappings_by_status(
     db: &impl ConnectionTrait,
     scope: &Scope,
     project: Option<&ProjectId>,
-) -> Result<Vec<(MappingStatus, i64)>, StorageError> {
+) -> Result<Vec<(MappingStatus, u64)>, StorageError> {
     let mut select = mappings::Entity::find()
         .select_only()
         .column(mappings::Column::Status)
@@ -314,7 +314,7 @@ pub async fn mapping_counts(
             mappings::Column::SessionId.in_subquery(crate::sessions::ids_of_project(project)),
         );
     }
-    Ok(select.into_tuple().all(db).await?)
+    crate::row::counted(db, select).await
 }
 
 async fn newest(

@@ -293,18 +293,16 @@ pub async fn delete_message(
 }
 
 /// How many messages a session has, by role.
-pub async fn message_counts(
+pub async fn count_messages_by_role(
     db: &impl ConnectionTrait,
     session: &SessionId,
-) -> Result<Vec<(MessageRole, i64)>, StorageError> {
-    Ok(in_session(session)
+) -> Result<Vec<(MessageRole, u64)>, StorageError> {
+    let select = in_session(session)
         .select_only()
         .column(messages::Column::Role)
         .expr(Expr::cust("count(*)"))
-        .group_by(messages::Column::Role)
-        .into_tuple()
-        .all(db)
-        .await?)
+        .group_by(messages::Column::Role);
+    crate::row::counted(db, select).await
 }
 
 /// Gives messages their parts.
@@ -323,7 +321,7 @@ async fn load_parts(
         .collect())
 }
 
-/// The id of the last part of each message would do for most questions; this is the message's place.
+/// Where a message stands in the order of its session.
 async fn place_of(
     db: &impl ConnectionTrait,
     session: &SessionId,

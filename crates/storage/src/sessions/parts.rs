@@ -187,19 +187,17 @@ pub async fn parts_by_type(
 }
 
 /// How many parts a session has, by kind.
-pub async fn part_counts(
+pub async fn count_parts_by_type(
     db: &impl ConnectionTrait,
     session: &SessionId,
-) -> Result<Vec<(PartType, i64)>, StorageError> {
-    Ok(parts::Entity::find()
+) -> Result<Vec<(PartType, u64)>, StorageError> {
+    let select = parts::Entity::find()
         .select_only()
         .column(parts::Column::Kind)
         .expr(Expr::cust("count(*)"))
         .filter(parts::Column::SessionId.eq(session.clone()))
-        .group_by(parts::Column::Kind)
-        .into_tuple()
-        .all(db)
-        .await?)
+        .group_by(parts::Column::Kind);
+    crate::row::counted(db, select).await
 }
 
 /// Stores parts as they are, many a statement.

@@ -1,7 +1,7 @@
 //! The live catalogue of a freshly migrated data base, on each engine, against the published facts of
 //! the schema (`vectors/schema.json`) and the columns written down in [`columns`].
 
-pub mod columns;
+pub(crate) mod columns;
 mod postgres;
 mod sqlite;
 
@@ -15,7 +15,7 @@ use columns::{CHECKS, COLUMNS, Kind};
 
 /// What a data base says of itself, in words both engines share.
 #[derive(Debug, Default)]
-pub struct Catalogue {
+pub(crate) struct Catalogue {
     pub columns: BTreeMap<String, Vec<Column>>,
     pub foreign_keys: BTreeSet<ForeignKey>,
     pub indexes: BTreeMap<String, Index>,
@@ -28,7 +28,7 @@ pub struct Catalogue {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     pub name: String,
     pub type_name: String,
     pub required: bool,
@@ -36,7 +36,7 @@ pub struct Column {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ForeignKey {
+pub(crate) struct ForeignKey {
     pub name: String,
     pub table: String,
     pub column: String,
@@ -45,7 +45,7 @@ pub struct ForeignKey {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
+pub(crate) struct Index {
     pub table: String,
     pub unique: bool,
     pub method: String,
@@ -80,7 +80,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// Spelling that both engines' renderings of one predicate have in common.
-pub fn plain_predicate(text: &str) -> String {
+pub(crate) fn plain_predicate(text: &str) -> String {
     let plain: String = text
         .to_lowercase()
         .replace("::text", "")
@@ -251,6 +251,56 @@ async fn enums_of_the_schema_are_those_of_the_checks() {
         };
         assert_eq!(strings(&values).join(" "), *written, "{place}");
     }
+}
+
+#[tokio::test]
+async fn the_enums_of_the_code_are_those_of_the_checks() {
+    use alkhub_storage::enums::*;
+    macro_rules! written {
+        ($($name:ident => $($place:literal),+;)+) => {
+            [$($(($place, $name::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>()),)+)+]
+        };
+    }
+    let code = written! {
+        AccessLevel => "accounts.access_level";
+        AccountStatus => "accounts.status";
+        MembershipLevel => "organization_members.membership_level";
+        WorkspaceType => "workspaces.type";
+        SessionStatus => "sessions.status";
+        MessageRole => "messages.role";
+        PartType => "parts.type";
+        SpokeStatus => "spokes.status";
+        SpokeType => "spokes.spoke_type";
+        OperationType => "operations.type";
+        ProviderType => "operation_registrations.provider_type";
+        RegistrationStatus => "operation_registrations.status";
+        ClientType => "clients.type";
+        RoleMode => "roles.mode";
+        TaskStatus => "tasks.status";
+        TaskScope => "tasks.scope";
+        TaskRisk => "tasks.risk";
+        TaskImpact => "tasks.impact";
+        TaskLevel => "tasks.level";
+        TaskPriority => "tasks.priority";
+        MappingStatus => "mappings.status";
+        Severity => "detections.severity";
+        CallStatus => "call_graph_nodes.status";
+        EdgeType => "call_graph_edges.edge_type";
+    };
+    let code: BTreeMap<String, Vec<&str>> = code
+        .into_iter()
+        .map(|(place, words)| (place.to_owned(), words))
+        .collect();
+    let checks: BTreeMap<String, Vec<&str>> = CHECKS
+        .iter()
+        .filter_map(|(table, column, rule)| match rule {
+            columns::Rule::OneOf(values) => {
+                Some((format!("{table}.{column}"), values.split(' ').collect()))
+            }
+            columns::Rule::Other => None,
+        })
+        .collect();
+    assert_eq!(code, checks);
 }
 
 #[tokio::test]

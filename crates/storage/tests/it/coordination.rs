@@ -210,7 +210,7 @@ async fn notes_and_place_of_a_mapping_change_while_it_runs() {
         )
         .await
         .unwrap();
-        assert_eq!(on_spoke, [changed.clone()]);
+        assert_eq!(on_spoke, std::slice::from_ref(&changed));
         let there = coordination::mappings_of_workspace(
             db.reader(),
             &WorkspaceId::from("workspaces"),
@@ -457,7 +457,7 @@ async fn children_come_with_session_and_task_and_counts_respect_limits() {
             .await
             .unwrap();
         assert_eq!(loaded.len(), 2);
-        let mut by_status = coordination::mapping_counts(db.reader(), &Scope::All, None)
+        let mut by_status = coordination::count_mappings_by_status(db.reader(), &Scope::All, None)
             .await
             .unwrap();
         by_status.sort();

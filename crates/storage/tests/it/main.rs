@@ -1,5 +1,11 @@
 //! Every test body runs on SQLite and on PostgreSQL.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
 mod catalogue;
 mod coordination;
 mod entities;

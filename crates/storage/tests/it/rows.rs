@@ -128,17 +128,17 @@ const REQUIRED: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// The names of the 22 tables in an order in which their rows can be made.
-pub fn tables() -> impl Iterator<Item = &'static str> {
+pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
     REQUIRED.iter().map(|(table, _)| *table)
 }
 
 /// Id of the row of a table in [`world`].
-pub fn id_of(table: &str) -> String {
+pub(crate) fn id_of(table: &str) -> String {
     table.replace('_', "-")
 }
 
 /// An insert of one row; `fields` replace or complete the required ones.
-pub fn insert(table: &str, id: &str, fields: &[(&str, &str)]) -> String {
+pub(crate) fn insert(table: &str, id: &str, fields: &[(&str, &str)]) -> String {
     let required = REQUIRED
         .iter()
         .find(|(name, _)| *name == table)
@@ -164,7 +164,7 @@ pub fn insert(table: &str, id: &str, fields: &[(&str, &str)]) -> String {
 }
 
 /// One row in each table, each referring to the others where it must.
-pub fn world() -> String {
+pub(crate) fn world() -> String {
     let mut sql = String::new();
     for table in tables() {
         if table == "task_dependencies" {

@@ -416,9 +416,10 @@ async fn open_sessions_are_those_not_archived() {
                 .len(),
             3
         );
-        let mut counts = sessions::session_counts(db.reader(), &Scope::All, Some(&project))
-            .await
-            .unwrap();
+        let mut counts =
+            sessions::count_sessions_by_status(db.reader(), &Scope::All, Some(&project))
+                .await
+                .unwrap();
         counts.sort();
         assert_eq!(counts.len(), 4);
         assert!(counts.iter().all(|(_, number)| *number == 1));

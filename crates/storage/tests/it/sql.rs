@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbErr, Statement};
 use serde_json::Value;
 
 /// Runs statements in a transaction of their own and commits it; on failure nothing stays.
-pub async fn execute(db: &Database, sql: &str) -> Result<(), DbErr> {
+pub(crate) async fn execute(db: &Database, sql: &str) -> Result<(), DbErr> {
     let transaction = db.begin().await.expect("a transaction begins");
     match transaction.execute_unprepared(sql).await {
         Ok(_) => transaction.commit().await,
@@ -18,14 +18,14 @@ pub async fn execute(db: &Database, sql: &str) -> Result<(), DbErr> {
 }
 
 /// Like [`execute`], for statements that must succeed.
-pub async fn run(db: &Database, sql: &str) {
+pub(crate) async fn run(db: &Database, sql: &str) {
     if let Err(error) = execute(db, sql).await {
         panic!("{sql}\nfailed: {error}");
     }
 }
 
 /// The message of the refusal; a statement that succeeds fails the test.
-pub async fn refusal(db: &Database, sql: &str) -> String {
+pub(crate) async fn refusal(db: &Database, sql: &str) -> String {
     match execute(db, sql).await {
         Ok(()) => panic!("{sql}\nwas accepted"),
         Err(error) => error.to_string(),
@@ -33,7 +33,7 @@ pub async fn refusal(db: &Database, sql: &str) -> String {
 }
 
 /// The first column of every row, which must be text.
-pub async fn texts(db: &Database, sql: &str) -> Vec<Option<String>> {
+pub(crate) async fn texts(db: &Database, sql: &str) -> Vec<Option<String>> {
     let statement = Statement::from_string(db.reader().get_database_backend(), sql);
     db.reader()
         .query_all_raw(statement)
@@ -45,12 +45,12 @@ pub async fn texts(db: &Database, sql: &str) -> Vec<Option<String>> {
 }
 
 /// The one text a query answers; none when there is no row or it holds null.
-pub async fn text(db: &Database, sql: &str) -> Option<String> {
+pub(crate) async fn text(db: &Database, sql: &str) -> Option<String> {
     texts(db, sql).await.into_iter().next().flatten()
 }
 
 /// How many rows a table holds that match a condition.
-pub async fn count(db: &Database, table: &str, condition: &str) -> u64 {
+pub(crate) async fn count(db: &Database, table: &str, condition: &str) -> u64 {
     let sql = format!("select cast(count(*) as text) from {table} where {condition}");
     text(db, &sql)
         .await
@@ -59,7 +59,7 @@ pub async fn count(db: &Database, table: &str, condition: &str) -> u64 {
 }
 
 /// Rows that a query writes as one JSON text each.
-pub async fn json_rows(db: &Database, sql: &str) -> Vec<Value> {
+pub(crate) async fn json_rows(db: &Database, sql: &str) -> Vec<Value> {
     texts(db, sql)
         .await
         .into_iter()

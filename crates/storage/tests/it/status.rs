@@ -1,6 +1,8 @@
 //! Closed sets of values: each engine refuses a foreign value by itself, and the repositories refuse
 //! each transition that is not listed.
 
+mod machines;
+
 use crate::catalogue::columns::{CHECKS, Rule};
 use crate::rows::{insert, tables, world};
 use crate::sql::{execute, refusal, run};

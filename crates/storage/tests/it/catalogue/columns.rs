@@ -6,7 +6,7 @@ use super::Column;
 
 /// What a column holds; each engine has its own type for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Text,
     Json,
     Time,
@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 /// What a check asks.
-pub enum Rule {
+pub(crate) enum Rule {
     /// These values, separated by blanks.
     OneOf(&'static str),
     /// Anything else; status tests try these by value.
@@ -24,7 +24,7 @@ pub enum Rule {
 }
 
 /// A table's columns beside the four common ones: name, kind, null or required, default.
-pub const COLUMNS: &[(&str, &str)] = &[
+pub(crate) const COLUMNS: &[(&str, &str)] = &[
     (
         "accounts",
         "
@@ -305,7 +305,7 @@ const COMMON: &str = "
 ";
 
 /// Checks both engines have, beside those of `metadata`.
-pub const CHECKS: &[(&str, &str, Rule)] = &[
+pub(crate) const CHECKS: &[(&str, &str, Rule)] = &[
     ("accounts", "email", Rule::Other),
     (
         "accounts",
@@ -425,7 +425,7 @@ pub const CHECKS: &[(&str, &str, Rule)] = &[
 ];
 
 /// The columns of a table as an engine's catalogue spells them.
-pub fn parse(text: &str, engine: Engine) -> Vec<Column> {
+pub(crate) fn parse(text: &str, engine: Engine) -> Vec<Column> {
     lines(text)
         .map(|line| {
             let mut words = line.split_whitespace();
@@ -443,7 +443,7 @@ pub fn parse(text: &str, engine: Engine) -> Vec<Column> {
 }
 
 /// Name and kind of every column of a table.
-pub fn kinds(text: &str) -> Vec<(String, Kind)> {
+pub(crate) fn kinds(text: &str) -> Vec<(String, Kind)> {
     lines(text)
         .map(|line| {
             let mut words = line.split_whitespace();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Catalogue, Column, ForeignKey, Index, plain_predicate};
 use crate::sql::json_rows;
 
-pub async fn read(db: &Database) -> Catalogue {
+pub(crate) async fn read(db: &Database) -> Catalogue {
     let mut catalogue = Catalogue::default();
     for row in json_rows(db, COLUMNS).await {
         let table = text(&row[0]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Catalogue, Column, ForeignKey, Index, plain_predicate};
 use crate::sql::json_rows;
 
-pub async fn read(db: &Database) -> Catalogue {
+pub(crate) async fn read(db: &Database) -> Catalogue {
     let mut catalogue = Catalogue::default();
     for row in json_rows(db, OBJECTS).await {
         let (kind, name, table) = (text(&row[0]), text(&row[1]), text(&row[2]));

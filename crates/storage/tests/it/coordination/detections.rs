@@ -111,13 +111,13 @@ async fn a_resolved_anomaly_stays_quiet_for_its_cooldown() {
             .await
             .unwrap();
         let id = first.detection().id.clone();
-        let resolved = resolve(&db, &[id.clone()], Some("accounts")).await;
+        let resolved = resolve(&db, std::slice::from_ref(&id), Some("accounts")).await;
         assert_eq!(resolved[0].resolved_by, Some(AccountId::from("accounts")));
         assert_eq!(resolved[0].details.note.as_deref(), Some("looked at"));
         assert_eq!(resolved[0].details.action.as_deref(), Some("messaged"));
         assert_eq!(resolved[0].details.auto, None);
         assert_eq!(
-            resolve(&db, &[id.clone()], None).await,
+            resolve(&db, std::slice::from_ref(&id), None).await,
             resolved,
             "again: the same answer"
         );
@@ -243,7 +243,7 @@ async fn detections_are_listed_counted_and_hidden_from_strangers() {
 
         let list = async |scope: &Scope, filter: DetectionFilter| {
             let page = PageRequest::default();
-            let found = coordination::open_detections(db.reader(), scope, &filter, &page)
+            let found = coordination::list_detections(db.reader(), scope, &filter, &page)
                 .await
                 .unwrap();
             found
@@ -299,9 +299,13 @@ async fn detections_are_listed_counted_and_hidden_from_strangers() {
                 .unwrap(),
             None
         );
-        let counts = coordination::detection_counts(db.reader(), &Scope::All, project.as_ref())
-            .await
-            .unwrap();
+        let counts = coordination::count_open_detections_by_severity(
+            db.reader(),
+            &Scope::All,
+            project.as_ref(),
+        )
+        .await
+        .unwrap();
         assert_eq!(counts, [(Severity::Low, 1)]);
         let ids = [SessionId::from("sessions"), SessionId::from("theirs")];
         let loaded = coordination::load_open_detections(db.reader(), &ids)

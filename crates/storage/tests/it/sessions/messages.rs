@@ -352,7 +352,7 @@ async fn notes_and_deletion_of_a_message() {
         let refused = sessions::delete_message(&transaction, &open.id).await;
         assert!(is_rule(&refused, "streaming"));
         transaction.rollback().await.unwrap();
-        let counts = sessions::message_counts(db.reader(), &session())
+        let counts = sessions::count_messages_by_role(db.reader(), &session())
             .await
             .unwrap();
         assert_eq!(counts, [(MessageRole::Assistant, 1)]);

@@ -166,7 +166,7 @@ async fn many_parts_are_rewritten_by_one_call() {
         let updated = sessions::update_parts(db.writer(), &changes).await.unwrap();
         assert_eq!(updated, 1_500);
         let id = MessageId::from("m1");
-        let read = sessions::parts_of_messages(db.reader(), &[id.clone()])
+        let read = sessions::parts_of_messages(db.reader(), std::slice::from_ref(&id))
             .await
             .unwrap();
         assert!(
@@ -222,7 +222,9 @@ async fn parts_of_a_session_come_in_pages_and_by_type() {
             (words(&page.items), page.more),
             (vec!["b".to_owned(), "d".to_owned()], false)
         );
-        let mut counts = sessions::part_counts(db.reader(), &session).await.unwrap();
+        let mut counts = sessions::count_parts_by_type(db.reader(), &session)
+            .await
+            .unwrap();
         counts.sort();
         assert_eq!(
             counts,
