@@ -26,7 +26,7 @@ async fn case_218_valid_post_answers_an_envelope() {
 #[tokio::test]
 async fn case_218_bad_input_answers_400() {
     let server = Server::start().await;
-    let (status, body, _) = refused(server.post("hub.info", &json!({ "unknown": 1 }))).await;
+    let (status, body, _) = refused(server.post("project.list", &json!({ "unknown": 1 }))).await;
     assert_eq!(status, 400);
     assert_eq!(body["code"], "VALIDATION_ERROR");
     assert_eq!(body["details"]["issues"][0]["path"], "/unknown", "{body}");

@@ -117,6 +117,14 @@ impl Process {
         Some(request.send().await.ok()?.status().as_u16())
     }
 
+    async fn whoami(&self) -> u16 {
+        let request = self
+            .client
+            .get(format!("{}/v1/call/hub.whoami", self.url))
+            .bearer_auth(&self.key);
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// Exit code of the server.
     async fn ended(mut self) -> String {
         tokio::task::spawn_blocking(move || {
@@ -150,6 +158,8 @@ async fn hold_database(data_dir: &Path) -> alkhub_storage::DatabaseTransaction {
 async fn h65_stop_waits_for_running_calls_and_exits_0() {
     let data_dir = tempfile::tempdir().unwrap();
     let process = Process::start(data_dir.path());
+    // The key is known from now on, so that calls get as far as the database's writing place.
+    assert_eq!(process.whoami().await, 200);
     let held = hold_database(data_dir.path()).await;
     let calls = process.start_calls().await;
     process.terminate();
@@ -181,6 +191,8 @@ async fn h65_stop_waits_for_running_calls_and_exits_0() {
 async fn h65_second_signal_ends_at_once_with_exit_1() {
     let data_dir = tempfile::tempdir().unwrap();
     let process = Process::start(data_dir.path());
+    // The key is known from now on, so that calls get as far as the database's writing place.
+    assert_eq!(process.whoami().await, 200);
     let held = hold_database(data_dir.path()).await;
     let _calls = process.start_calls().await;
     process.terminate();
