@@ -28,11 +28,13 @@ mod document;
 mod read;
 mod scalar;
 mod split;
+mod unknown;
 mod write;
 mod yaml;
 
-pub use document::{Document, UnknownKeys};
+pub use document::Document;
 pub use split::{Parts, split};
+pub use unknown::UnknownKeys;
 pub use write::write;
 
 use std::borrow::Cow;

@@ -4,6 +4,9 @@
 //! typed reader hides the two things needed here, whether a scalar was quoted and which bytes of
 //! the source an entry covers. Limits, duplicate keys and aliases are looked after here.
 
+mod aliases;
+mod indentation;
+
 use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
@@ -54,18 +57,16 @@ pub(super) struct Error {
     pub(super) line: usize,
 }
 
-/// Aliases in one document. The format sets no limit to aliases of empty collections; reading
-/// must end nevertheless.
-const MAX_ALIASES: usize = 10_000;
-
 /// Reads one YAML document.
 pub(super) fn compose(text: &str) -> Result<Tree, Error> {
     let options = granit_parser::options! {
         emit_comments: false,
-        strict_indentation: true,
+        // Looked after by `indentation`: the strictness of the parser goes further than that of
+        // the format.
+        strict_indentation: false,
         bom_inside_document_as_content: true,
     };
-    let mut composer = Composer::default();
+    let mut composer = Composer::new(text);
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| Error {
             message: error.info(),
@@ -77,7 +78,7 @@ pub(super) fn compose(text: &str) -> Result<Tree, Error> {
         nodes: composer.nodes,
         root: composer.root,
     };
-    check_aliases(&tree)?;
+    aliases::check(&tree)?;
     Ok(tree)
 }
 
@@ -103,13 +104,15 @@ impl Tree {
     }
 }
 
-#[derive(Default)]
-struct Composer {
+struct Composer<'t> {
+    text: &'t str,
     nodes: Vec<Node>,
     root: Option<usize>,
     documents: usize,
     open: Vec<Open>,
     anchors: HashMap<usize, usize>,
+    /// Open flow collections.
+    flows: usize,
 }
 
 /// A collection whose end has not come yet.
@@ -119,6 +122,9 @@ struct Open {
     key: Option<usize>,
     /// Keys of a mapping so far.
     keys: HashSet<Key>,
+    flow: bool,
+    /// Column of a block collection, known from its first entry on.
+    indent: Option<usize>,
 }
 
 /// A scalar key as far as sameness goes: by meaning, so that `1` and `0x1` are the same key but
@@ -131,7 +137,19 @@ enum Key {
     Text(String),
 }
 
-impl Composer {
+impl<'t> Composer<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            nodes: Vec::new(),
+            root: None,
+            documents: 0,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            flows: 0,
+        }
+    }
+
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Error> {
         let core = |tag: Option<&granit_parser::Tag>| {
             tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()))
@@ -149,6 +167,10 @@ impl Composer {
                 let plain = style == ScalarStyle::Plain;
                 let value = scalar::resolve(&text, plain, tag.as_deref());
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+                if quoted && self.flows == 0 {
+                    indentation::check_quoted(self.text, span, self.indent())?;
+                }
                 let text = text.into_owned();
                 self.add(
                     Content::Scalar(Scalar {
@@ -162,44 +184,36 @@ impl Composer {
                 )?;
                 Ok(())
             }
-            Event::SequenceStart(_, anchor, tag) => {
+            Event::SequenceStart(style, anchor, tag) => {
                 let ordered_map =
                     core(tag.as_deref()).is_some_and(|tag| tag == "tag:yaml.org,2002:omap");
-                let node = self.add(
-                    Content::Sequence {
-                        items: Vec::new(),
-                        ordered_map,
-                    },
-                    anchor,
-                    span,
-                )?;
-                self.open.push(Open {
-                    node,
-                    key: None,
-                    keys: HashSet::new(),
-                });
-                Ok(())
+                let content = Content::Sequence {
+                    items: Vec::new(),
+                    ordered_map,
+                };
+                self.enter(content, anchor, style, span)
             }
             Event::MappingStart(style, anchor, _) => {
                 let flow = style == StructureStyle::Flow;
-                let node = self.add(
-                    Content::Mapping {
-                        entries: Vec::new(),
-                        flow,
-                    },
-                    anchor,
-                    span,
-                )?;
-                self.open.push(Open {
-                    node,
-                    key: None,
-                    keys: HashSet::new(),
-                });
-                Ok(())
+                let content = Content::Mapping {
+                    entries: Vec::new(),
+                    flow,
+                };
+                self.enter(content, anchor, style, span)
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(open) = self.open.pop() {
-                    self.nodes[open.node].end = span.end.byte_offset().unwrap_or_default();
+                let Some(open) = self.open.pop() else {
+                    return Ok(());
+                };
+                let end = span.end.byte_offset().unwrap_or_default();
+                self.nodes[open.node].end = end;
+                if open.flow {
+                    self.flows -= 1;
+                    if self.flows == 0 {
+                        let start = &self.nodes[open.node];
+                        let span = (start.start, end, start.line);
+                        indentation::check_flow(self.text, span, self.indent())?;
+                    }
                 }
                 Ok(())
             }
@@ -212,6 +226,49 @@ impl Composer {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Adds a collection and goes into it.
+    fn enter(
+        &mut self,
+        content: Content,
+        anchor: usize,
+        style: StructureStyle,
+        span: &Span,
+    ) -> Result<(), Error> {
+        let flow = style == StructureStyle::Flow;
+        // A sequence shows its column by its first dash. Where none is seen, its dashes stand in
+        // the column of the mapping around it.
+        let indent = match &content {
+            Content::Sequence { .. } if !flow => {
+                let start = span.start.byte_offset().unwrap_or_default();
+                let at_dash = self
+                    .text
+                    .get(start..)
+                    .is_some_and(|rest| rest.starts_with('-'));
+                if at_dash {
+                    Some(span.start.col())
+                } else {
+                    self.indent()
+                }
+            }
+            _ => None,
+        };
+        let node = self.add(content, anchor, span)?;
+        self.flows += usize::from(flow);
+        self.open.push(Open {
+            node,
+            key: None,
+            keys: HashSet::new(),
+            flow,
+            indent,
+        });
+        Ok(())
+    }
+
+    /// Column of the innermost block collection; none outside of all.
+    fn indent(&self) -> Option<usize> {
+        self.open.iter().rev().find(|open| !open.flow)?.indent
     }
 
     /// Adds a node and hangs it into the innermost open collection.
@@ -237,6 +294,10 @@ impl Composer {
             Content::Mapping { entries, .. } => match open.key.take() {
                 Some(key) => entries.push((key, node)),
                 None => {
+                    if open.indent.is_none() && !open.flow {
+                        indentation::check_first_key(self.text, span)?;
+                        open.indent = span.indent;
+                    }
                     if key.is_some_and(|key| !open.keys.insert(key)) {
                         return Err(error("map keys must be unique", span));
                     }
@@ -270,51 +331,4 @@ fn key_of(content: &Content) -> Option<Key> {
         Value::Text => Some(Key::Text(scalar.text.clone())),
         Value::Other => None,
     }
-}
-
-/// Refuses aliases that together stand for too much.
-///
-/// Each anchor counts its uses, itself included, and weighs as much as the heaviest thing in it:
-/// 1 for a scalar, uses times weight for an alias. More than 100 is refused, so that nine levels
-/// of nine aliases each end at the second level.
-fn check_aliases(tree: &Tree) -> Result<(), Error> {
-    let mut uses: HashMap<usize, (u64, Option<u64>)> = HashMap::new();
-    let mut aliases = 0;
-    for node in &tree.nodes {
-        let Content::Alias(target) = node.content else {
-            continue;
-        };
-        aliases += 1;
-        let count = uses.get(&target).map_or(1, |(count, _)| *count) + 1;
-        let known = uses.get(&target).and_then(|(_, weight)| *weight);
-        let weight = known.unwrap_or_else(|| weight(tree, target, &uses));
-        uses.insert(target, (count, Some(weight)));
-        if aliases > MAX_ALIASES || count.saturating_mul(weight) > 100 {
-            return Err(Error {
-                message: "the aliases stand for too much".to_owned(),
-                line: node.line,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The heaviest thing in `node`.
-fn weight(tree: &Tree, node: usize, uses: &HashMap<usize, (u64, Option<u64>)>) -> u64 {
-    let mut heaviest = 0;
-    let mut waiting = vec![node];
-    while let Some(node) = waiting.pop() {
-        match &tree.nodes[node].content {
-            Content::Scalar(_) => heaviest = heaviest.max(1),
-            Content::Alias(target) => {
-                let (count, weight) = uses.get(target).copied().unwrap_or((1, None));
-                heaviest = heaviest.max(count.saturating_mul(weight.unwrap_or(0)));
-            }
-            Content::Sequence { items, .. } => waiting.extend(items),
-            Content::Mapping { entries, .. } => {
-                waiting.extend(entries.iter().flat_map(|(key, value)| [*key, *value]));
-            }
-        }
-    }
-    heaviest
 }

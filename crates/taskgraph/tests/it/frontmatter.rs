@@ -403,3 +403,100 @@ fn hostile_texts_end_in_errors() {
     );
     assert!(frontmatter::parse(&empties).is_err());
 }
+
+/// Front matter that other readers of the format accept or refuse, down to its corners.
+#[test]
+fn accepted_and_refused_as_by_other_readers() {
+    let refused = |data: &str| {
+        let error = frontmatter::parse(&format!("---\n{data}\n---\n")).err();
+        error.is_some_and(|error| error.message.starts_with("YAML parse error: "))
+    };
+    for data in [
+        "id: @x",
+        "id: `x",
+        "id: %x",
+        "id: ,x",
+        "id: \"a\" b",
+        "id: 'a'b",
+        "id: \"a\"#c",
+        "id: a\n b: c",
+        "id: a: b",
+        "id: \"a",
+        "id: a]\n- b",
+        "id: }",
+        "id: ]",
+        "{id: a, id: b}",
+        "id: \"\\q\"",
+        "id: \"\\x0\"",
+        "id: a\nid2",
+        "id: &a &b x",
+        "id: &a *a",
+        "id: - a",
+        "id: | a\n  b",
+        "id: |\n   a\n  b",
+        "\tid: a",
+        "id:\n\tx: 1",
+        "id: \"a\nb\"",
+        "id: 'a\n\n b\nc'",
+        "name: [a, , b]",
+        "name: [,a]",
+        "x: {a: 1 b: 2}",
+        "x: !nope!t y",
+        "id: a\n%YAML 1.1",
+        "id: [\na\n]",
+        "id:\n  x: [\n  a]",
+        "x:\n- [1,\n2]",
+        "x:\n  - [1,\n  2]",
+        "x: [[\n]]",
+        "x: *y\nid: &y a",
+        "id: a\n... x",
+        "id: \"\\uD800\"",
+        "x: [\n\ta]",
+    ] {
+        assert!(refused(data), "{data:?} should be refused");
+    }
+    for data in [
+        "id: a#b",
+        "id: a # b",
+        "id: a:b",
+        "id: http://x.y/z",
+        "id: -a",
+        "id: ?a",
+        "id: :a",
+        "\"id\": a",
+        "'id' : a",
+        "? id\n: a",
+        "id:\n  a\n  b",
+        "id: >-\n  a\n  b",
+        "id: |1\n a",
+        "id: \"a\\\n  b\"",
+        "id: \"a\n b\"",
+        "id: 'a\n\n b'",
+        "id: a\t",
+        "id:\ta",
+        "id: a\t# c",
+        "x:\n- a\n- b",
+        "x: [a,\n  b]",
+        "x: {a, b}",
+        "x: [a: b]",
+        "x: {\"a\":1}",
+        "id: &x !!str a",
+        "x: &b",
+        "  id: a\n  name: n",
+        "[x]: 1",
+        "id: a\u{FEFF}b",
+        "id: a\u{85}b",
+        "id: a\n... # c",
+        "x: ---",
+        "x: [a, b,]",
+        "x: [a\n]",
+        "x: {\n}",
+        "x: [\n  a,\n  # c\n\n  b\n]\nid: b",
+        "x:\n- [1,\n 2]",
+        "x:\n- [1\n]",
+        "{id: a,\nname: n\n}",
+        "id: \"\\u0041\\U0001F600\\x41\\/\\e\\N\\_\\0\"",
+    ] {
+        assert!(!refused(data), "{data:?} should be accepted");
+    }
+}
