@@ -10,6 +10,7 @@ mod authorize;
 mod catalog;
 pub mod config;
 mod error;
+mod events;
 mod identity;
 mod jobs;
 mod keys;
@@ -27,7 +28,7 @@ mod spokes;
 mod start;
 mod state;
 mod system;
-//TMP mod tasks;
+mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,7 +38,7 @@ use alkhub_operations::Entry;
 use alkhub_storage::Engine;
 
 pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface};
-pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure};
+pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure, Subscription};
 pub use readiness::Readiness;
 pub use start::{
     DataDirError, HubOptions, RecoverError, StartError, Started, local_key_file, migrate_database,

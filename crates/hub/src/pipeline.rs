@@ -9,6 +9,7 @@
 //! on the call runs in a task of its own, so that a caller who hangs up changes nothing about it.
 
 mod record;
+mod subscribe;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use alkhub_operations::{
     coerce_query,
 };
 pub use alkhub_operations::Expected;
+pub use subscribe::Subscription;
 use serde_json::{Value, json};
 
 use crate::Hub;
@@ -427,12 +429,7 @@ async fn dispatch(state: &Arc<State>, admitted: &Admitted, started: Instant) -> 
     let operation = admitted.entry.id().to_string();
     let context = Context::new(admitted.request_id.clone(), caller)
         .with_deadline(admitted.deadline)
-        .with_host(Arc::new(Arc::new(Host {
-            state: Arc::clone(state),
-            principal: admitted.principal.clone(),
-            origin: admitted.origin.clone(),
-            operation: operation.clone(),
-        })));
+        .with_host(host_of(state, admitted));
     let outcome = match admitted.entry.run(admitted.input.clone(), &context).await {
         Ok(envelope) => admitted.entry.validate_output(envelope),
         Err(error) => Err(error),
@@ -445,6 +442,16 @@ async fn dispatch(state: &Arc<State>, admitted: &Admitted, started: Instant) -> 
         envelope.meta.duration = Some(duration);
         envelope
     })
+}
+
+/// What handlers get beside the context of the operations crate.
+fn host_of(state: &Arc<State>, admitted: &Admitted) -> Arc<Arc<Host>> {
+    Arc::new(Arc::new(Host {
+        state: Arc::clone(state),
+        principal: admitted.principal.clone(),
+        origin: admitted.origin.clone(),
+        operation: admitted.entry.id().to_string(),
+    }))
 }
 
 fn log(admitted: &Admitted, operation: &str, outcome: &Outcome, duration_ms: u64) {

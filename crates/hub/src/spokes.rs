@@ -278,7 +278,7 @@ async fn schema(call: Call, input: Arc<OperationSchema>) -> Result<Vec<Value>, H
             .registry
             .get(name)
             .filter(|entry| authorize::may_call(principal, entry))
-            .ok_or_else(|| CallError::operation_not_found(name))
+            .ok_or_else(|| CallError::not_found(format!("there is no operation {name} for this key")))
     };
     names.iter().map(|name| Ok(json!(entry_of(name)?.spec()))).collect()
 }

@@ -29,6 +29,7 @@ pub use first_identity::{RecoverError, recover_key};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::auth::{Authenticator, CacheTimes, LastUsed, Origin};
 use crate::config::{self, LiveConfig};
+use crate::events::Events;
 use crate::limits::Limits;
 use crate::notices::Notices;
 use crate::recorder::{Recorder, RecorderLimits};
@@ -172,6 +173,7 @@ impl Hub {
             last_used: LastUsed::default(),
             limits: Limits::new(),
             notices: Notices::start(database.clone()),
+            events: Events::new(),
             recorder: Recorder::start(
                 database.clone(),
                 RecorderLimits {

@@ -17,6 +17,7 @@ use crate::audit::Actor;
 use crate::auth::{Authenticator, LastUsed, Origin, Principal};
 use crate::config::{Config, LiveConfig};
 use crate::error::HubError;
+use crate::events::Events;
 use crate::limits::Limits;
 use crate::notices::Notices;
 use crate::recorder::Recorder;
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(crate) last_used: LastUsed,
     pub(crate) limits: Limits,
     pub(crate) notices: Notices,
+    pub(crate) events: Events,
     pub(crate) recorder: Recorder,
     pub(crate) repeats: Repeats,
     pub(crate) registry: Arc<Registry>,
@@ -161,6 +163,14 @@ fn rank(level: alkhub_storage::enums::MembershipLevel) -> u8 {
         Admin => 1,
         Owner => 2,
     }
+}
+
+/// The call behind a context, for handlers that give a stream.
+///
+/// # Errors
+/// `UNKNOWN_ERROR` outside of the pipeline.
+pub(crate) fn call_of(context: Context) -> Result<Call, CallError> {
+    Ok(Call { host: host(&context)?, context })
 }
 
 /// Turns a handler of the hub into one of the operations crate: gives it its [`Call`] and runs it anew

@@ -9,6 +9,7 @@ mod dependencies;
 mod export;
 mod file;
 mod graph;
+mod history;
 mod import;
 mod labels;
 mod notes;
@@ -16,8 +17,10 @@ mod places;
 mod read;
 mod ready;
 mod status;
+mod sync;
 mod update;
 mod view;
+mod watch;
 
 use alkhub_operations::{CallError, Operation};
 use alkhub_storage::ids::{ProjectId, TaskId};
@@ -39,6 +42,9 @@ pub(crate) fn operations() -> Vec<Operation> {
     operations.extend(ready::operations());
     operations.extend(blocked::operations());
     operations.extend(analyze::operations());
+    operations.extend(watch::operations());
+    operations.extend(sync::operations());
+    operations.extend(history::operations());
     operations
 }
 

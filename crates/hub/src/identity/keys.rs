@@ -468,7 +468,7 @@ async fn check(call: Call, input: Arc<KeyCheck>) -> Result<KeyChecked, HubError>
         .registry
         .get(&input.operation)
         .filter(|entry| authorize::may_see(principal, entry))
-        .ok_or_else(|| CallError::operation_not_found(&input.operation))?;
+        .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
     let missing = authorize::missing_scopes(principal, &entry);
     let reason = match &input.input {
         Some(value) if missing.is_empty() => {

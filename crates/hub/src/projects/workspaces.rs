@@ -6,7 +6,7 @@ use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::entity::workspaces;
 use alkhub_storage::projects::{self as queries, NewWorkspace, WorkspaceChanges};
 use alkhub_storage::time::format as to_wire;
-use alkhub_storage::enums::WorkspaceType;
+use alkhub_storage::enums::{MembershipLevel, WorkspaceType};
 use alkhub_storage::ids::{ProjectId, WorkspaceId};
 use alkhub_storage::json::WorkspaceExtra;
 use schemars::JsonSchema;
@@ -354,6 +354,7 @@ async fn delete(call: Call, input: Arc<WorkspaceDelete>) -> Result<WorkspaceDele
         return Err(CallError::new(code, message).into());
     }
     let project = super::visible(&transaction, &call.scope()?, workspace.project_id.as_ref()).await?;
+    call.require_level(project.org_id.as_ref(), MembershipLevel::Admin)?;
     if queries::active_mappings_of_workspace(&transaction, &workspace.id).await? > 0 {
         return Err(CallError::conflict("active_mapping", "an agent works in this workspace").into());
     }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::TaskDependency;
-use alkhub_storage::enums::{
-    TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus,
-};
+use alkhub_storage::enums::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus};
 use alkhub_storage::ids::TaskId;
 use alkhub_storage::tasks::{self as queries, TaskOutline};
 use alkhub_taskgraph::{
@@ -118,9 +116,16 @@ async fn graph_of(call: Call, input: Arc<GraphInput>) -> Result<GraphView, HubEr
     issues.finish()?;
     let (mut tasks, edges) = read(&call, &input.project_id).await?;
     tasks.retain(|task| {
-        let under = |prefix: &String| task.path.as_ref().is_some_and(|path| super::places::is_under(path, prefix));
+        let under = |prefix: &String| {
+            task.path
+                .as_ref()
+                .is_some_and(|path| super::places::is_under(path, prefix))
+        };
         input.path_prefix.as_ref().is_none_or(under)
-            && input.status.as_ref().is_none_or(|allowed| allowed.contains(&task.status))
+            && input
+                .status
+                .as_ref()
+                .is_none_or(|allowed| allowed.contains(&task.status))
     });
     tasks.sort_by(|a, b| (&a.path, &a.slug).cmp(&(&b.path, &b.slug)));
     let edges = graph::edges_among(&tasks, &edges)
@@ -143,11 +148,16 @@ async fn graph_of(call: Call, input: Arc<GraphInput>) -> Result<GraphView, HubEr
         level: task.level,
         priority: task.priority,
     };
-    Ok(GraphView { nodes: tasks.into_iter().map(node).collect(), edges })
+    Ok(GraphView {
+        nodes: tasks.into_iter().map(node).collect(),
+        edges,
+    })
 }
 
 /// What can be asked about a graph; results name tasks by slug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema, strum::IntoStaticStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
 enum Analysis {
@@ -230,7 +240,9 @@ fn cost_options(options: AnalyzeOptions) -> WorkflowCostOptions {
         } else {
             PropagationMode::DagPropagate
         },
-        default_quality_retention: options.default_quality_retention.unwrap_or(DEFAULT_RETENTION),
+        default_quality_retention: options
+            .default_quality_retention
+            .unwrap_or(DEFAULT_RETENTION),
         ev_config: None,
     }
 }
@@ -243,7 +255,9 @@ fn run(
     Ok(match analysis {
         Analysis::CriticalPath => json!(graph.critical_path()?),
         Analysis::WeightedCriticalPath => json!(graph.weighted_critical_path(|_, task| {
-            task.scope.unwrap_or(alkhub_taskgraph::TaskScope::Narrow).cost_estimate()
+            task.scope
+                .unwrap_or(alkhub_taskgraph::TaskScope::Narrow)
+                .cost_estimate()
         })?),
         Analysis::ParallelGroups => json!(graph.parallel_groups()?),
         Analysis::Bottlenecks => json!(graph.bottlenecks()),
@@ -269,6 +283,9 @@ async fn read(
     let project = visible_project(&transaction, &call.scope()?, project).await?;
     let tasks = queries::task_outlines(&transaction, &project.id).await?;
     let edges = queries::project_edges(&transaction, &project.id).await?;
-    transaction.rollback().await.map_err(alkhub_storage::StorageError::from)?;
+    transaction
+        .rollback()
+        .await
+        .map_err(alkhub_storage::StorageError::from)?;
     Ok((tasks, edges))
 }

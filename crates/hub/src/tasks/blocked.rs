@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
+use alkhub_storage::ConnectionTrait;
 use alkhub_storage::enums::TaskStatus;
 use alkhub_storage::ids::{ProjectId, TaskId};
 use alkhub_storage::tasks::{self as queries, TaskOutline};
-use alkhub_storage::ConnectionTrait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,10 @@ async fn blocked(call: Call, input: Arc<BlockedInput>) -> Result<BlockedTasks, H
             let open = OpenTasks::load(reader, &task.project_id).await?;
             let mut left = MAX_LINKS;
             let (found, truncated) = open.chain_of(&task.id, TaskRef::from(&task), &mut left);
-            Ok(BlockedTasks { items: vec![found], truncated })
+            Ok(BlockedTasks {
+                items: vec![found],
+                truncated,
+            })
         }
         _ => {
             let message = "give either projectId or id";
@@ -111,14 +114,13 @@ impl OpenTasks {
     async fn load(reader: &impl ConnectionTrait, project: &ProjectId) -> Result<Self, HubError> {
         let outlines = queries::task_outlines(reader, project).await?;
         let edges = queries::project_edges(reader, project).await?;
-        let edges = edges.into_iter().map(|edge| (edge.depends_on_task_id, edge.dependent_task_id));
+        let edges = edges
+            .into_iter()
+            .map(|edge| (edge.depends_on_task_id, edge.dependent_task_id));
         Ok(Self::new(outlines, edges))
     }
 
-    fn new(
-        outlines: Vec<TaskOutline>,
-        edges: impl Iterator<Item = (TaskId, TaskId)>,
-    ) -> Self {
+    fn new(outlines: Vec<TaskOutline>, edges: impl Iterator<Item = (TaskId, TaskId)>) -> Self {
         let tasks: HashMap<TaskId, TaskOutline> = outlines
             .into_iter()
             .filter(|task| task.status != TaskStatus::Completed)
@@ -138,10 +140,16 @@ impl OpenTasks {
 
     /// Every task that waits for another one, by slug.
     fn waiting(&self) -> BlockedTasks {
-        let mut waiting: Vec<&TaskOutline> =
-            self.waits_for.keys().filter_map(|id| self.tasks.get(id)).collect();
+        let mut waiting: Vec<&TaskOutline> = self
+            .waits_for
+            .keys()
+            .filter_map(|id| self.tasks.get(id))
+            .collect();
         waiting.sort_by(|a, b| a.slug.cmp(&b.slug));
-        let mut answer = BlockedTasks { items: Vec::new(), truncated: false };
+        let mut answer = BlockedTasks {
+            items: Vec::new(),
+            truncated: false,
+        };
         let mut left = MAX_LINKS;
         for task in waiting {
             if left == 0 {
@@ -166,7 +174,9 @@ impl OpenTasks {
             nearest.sort_by_key(|id| self.tasks.get(*id).map(|task| &task.slug));
             let mut next = Vec::new();
             for id in nearest {
-                let Some(found) = self.tasks.get(id).filter(|_| seen.insert(id)) else { continue };
+                let Some(found) = self.tasks.get(id).filter(|_| seen.insert(id)) else {
+                    continue;
+                };
                 if *left == 0 || chain.len() == MAX_CHAIN {
                     truncated = true;
                     break;
@@ -187,7 +197,14 @@ impl OpenTasks {
         }
         let startable = chain.iter().filter(|link| link.can_start);
         let can_start = startable.map(|link| link.task.slug.clone()).collect();
-        (BlockedTask { task, chain, can_start }, truncated)
+        (
+            BlockedTask {
+                task,
+                chain,
+                can_start,
+            },
+            truncated,
+        )
     }
 
     fn before(&self, id: &TaskId) -> &[TaskId] {

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
-use alkhub_storage::enums::{
-    TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus,
-};
+use alkhub_storage::enums::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus};
 use alkhub_storage::ids::{ProjectId, TaskId};
 use alkhub_storage::tasks::{self as queries, NewDependency, NewTask};
-use alkhub_storage::{ConnectionTrait, StorageResultExt as _, Scope, Task, time};
+use alkhub_storage::{ConnectionTrait, Scope, StorageResultExt as _, Task, time};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,6 +15,7 @@ use super::view::TaskView;
 use super::{about, file, lock_project, places, refuse_archived};
 use crate::audit::{self, Action};
 use crate::error::HubError;
+use crate::events::TaskChange;
 use crate::rules::{self, Issues};
 use crate::state::{Call, handle};
 
@@ -100,13 +99,19 @@ async fn create(call: Call, input: Arc<TaskCreate>) -> Result<TaskView, HubError
         None => free_slug(&transaction, &project.id, &new.name).await?,
     };
     if depends_on.contains(&slug) {
-        return Err(CallError::unprocessable("self_dependency", "a task cannot depend on itself").into());
+        return Err(
+            CallError::unprocessable("self_dependency", "a task cannot depend on itself").into(),
+        );
     }
     let prerequisites = prerequisites(&transaction, &project.id, &depends_on).await?;
     if new.status == TaskStatus::InProgress {
         super::status::refuse_unfinished(&prerequisites)?;
     }
-    let new = NewTask { project_id: project.id.clone(), slug, ..new };
+    let new = NewTask {
+        project_id: project.id.clone(),
+        slug,
+        ..new
+    };
     let taken = CallError::conflict("slug_taken", "the project has a task of this slug");
     let task = queries::create_task(&transaction, new)
         .await
@@ -119,6 +124,9 @@ async fn create(call: Call, input: Arc<TaskCreate>) -> Result<TaskView, HubError
     let entry = about(&task, &project).changed(json!(null), json!({ "status": task.status }));
     audit::write(&transaction, &call.actor()?, Action::TaskCreated, entry).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, Some(&task.id), TaskChange::Created);
     Ok(TaskView::whole(&task))
 }
 
@@ -128,7 +136,9 @@ fn checked(input: &TaskCreate) -> Result<(NewTask, Vec<String>), HubError> {
     if let Some(slug) = &input.slug {
         issues.take(rules::task_slug("/slug", slug));
     }
-    let name = issues.take(rules::name("/name", &input.name)).unwrap_or_default();
+    let name = issues
+        .take(rules::name("/name", &input.name))
+        .unwrap_or_default();
     if let Some(path) = &input.path {
         issues.take(path_rule("/path", path));
     }
@@ -137,21 +147,30 @@ fn checked(input: &TaskCreate) -> Result<(NewTask, Vec<String>), HubError> {
     if let Some(assignee) = &input.assignee {
         issues.take(assignee_rule("/assignee", assignee));
     }
-    let due_at = input.due_at.as_deref().and_then(|text| issues.take(rules::time("/dueAt", text)));
+    let due_at = input
+        .due_at
+        .as_deref()
+        .and_then(|text| issues.take(rules::time("/dueAt", text)));
     if let Some(body) = &input.body {
         issues.take(rules::text("/body", body, MAX_BODY));
     }
     let depends_on = input.depends_on.clone().unwrap_or_default();
     if depends_on.len() > MAX_DEPENDENCIES {
         let message = format!("at most {MAX_DEPENDENCIES} prerequisites");
-        issues.add(alkhub_operations::Issue::new("/dependsOn", "maxItems", message));
+        issues.add(alkhub_operations::Issue::new(
+            "/dependsOn",
+            "maxItems",
+            message,
+        ));
     }
     for (index, slug) in depends_on.iter().enumerate() {
         issues.take(rules::task_slug(&format!("/dependsOn/{index}"), slug));
     }
     let none = Map::new();
     let given = input.metadata.as_ref().unwrap_or(&none);
-    let metadata = issues.take_all(rules::metadata_patch("tasks", &none, given)).unwrap_or_default();
+    let metadata = issues
+        .take_all(rules::metadata_patch("tasks", &none, given))
+        .unwrap_or_default();
     issues.finish()?;
     let now = time::now();
     let depends_on = alkhub_storage::json::StringList::from(depends_on).into_vec();
@@ -187,7 +206,11 @@ pub(super) fn path_rule(field: &str, path: &str) -> Result<String, alkhub_operat
 /// An assignee: free text on one line.
 pub(super) fn assignee_rule(field: &str, text: &str) -> Result<String, alkhub_operations::Issue> {
     if text.trim().is_empty() {
-        return Err(alkhub_operations::Issue::new(field, "minLength", "must not be empty"));
+        return Err(alkhub_operations::Issue::new(
+            field,
+            "minLength",
+            "must not be empty",
+        ));
     }
     rules::line(field, text, file::MAX_ASSIGNEE)
 }
@@ -200,7 +223,11 @@ async fn free_slug(
 ) -> Result<String, HubError> {
     let base = rules::slug_from_name(name);
     let free = async |slug: &str| -> Result<bool, HubError> {
-        Ok(queries::task_by_slug(transaction, &Scope::All, project, slug).await?.is_none())
+        Ok(
+            queries::task_by_slug(transaction, &Scope::All, project, slug)
+                .await?
+                .is_none(),
+        )
     };
     if free(&base).await? {
         return Ok(base);
@@ -226,12 +253,18 @@ async fn prerequisites(
         return Ok(Vec::new());
     }
     let found = queries::tasks_by_slugs(transaction, project, slugs).await?;
-    let unknown: Vec<&String> =
-        slugs.iter().filter(|slug| !found.iter().any(|task| task.slug == **slug)).collect();
+    let unknown: Vec<&String> = slugs
+        .iter()
+        .filter(|slug| !found.iter().any(|task| task.slug == **slug))
+        .collect();
     if unknown.is_empty() {
         return Ok(found);
     }
-    let names = unknown.iter().map(|slug| slug.as_str()).collect::<Vec<_>>().join(", ");
+    let names = unknown
+        .iter()
+        .map(|slug| slug.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     let message = format!("no tasks of the project: {names}");
     Err(CallError::unprocessable("unknown_dependency", message)
         .with_detail("unknown", json!(unknown))

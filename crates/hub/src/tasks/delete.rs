@@ -13,15 +13,21 @@ use serde_json::json;
 use super::{about, locked_task};
 use crate::audit::{self, Action};
 use crate::error::HubError;
+use crate::events::TaskChange;
 use crate::rules::{self, Issues};
 use crate::state::{Call, handle};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         operation::<TaskDelete, TaskDeleted>("task.delete", OperationType::Mutation)
-            .description("Deletes a task with its dependencies. In an organization this needs admin.")
+            .description(
+                "Deletes a task with its dependencies. In an organization this needs admin.",
+            )
             .scopes(&["task:write"])
-            .error("CONFLICT", "active_mapping: a session works on it; force aborts that first")
+            .error(
+                "CONFLICT",
+                "active_mapping: a session works on it; force aborts that first",
+            )
             .handler(handle(delete)),
     ]
 }
@@ -58,7 +64,8 @@ async fn delete(call: Call, input: Arc<TaskDelete>) -> Result<TaskDeleted, HubEr
     rules::unchanged(unchanged_since, task.updated_at)?;
     if let Some(mapping) = coordination::active_mapping_of_task(&transaction, &task.id).await? {
         if !input.force {
-            let message = "a session works on this task; give force to abort its mapping and delete";
+            let message =
+                "a session works on this task; give force to abort its mapping and delete";
             return Err(CallError::conflict("active_mapping", message)
                 .with_detail("mappingId", json!(mapping.id))
                 .into());
@@ -71,5 +78,8 @@ async fn delete(call: Call, input: Arc<TaskDelete>) -> Result<TaskDeleted, HubEr
     let entry = about(&task, &project).counted(json!({ "edgesRemoved": edges_removed }));
     audit::write(&transaction, &call.actor()?, Action::TaskDeleted, entry).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, Some(&task.id), TaskChange::Deleted);
     Ok(TaskDeleted { edges_removed })
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::ids::TaskId;
 use alkhub_storage::tasks::{self as queries, NewDependency};
-use alkhub_storage::{ConnectionTrait, Project, StorageResultExt as _, Scope, Task, TaskDependency};
+use alkhub_storage::{
+    ConnectionTrait, Project, Scope, StorageResultExt as _, Task, TaskDependency,
+};
 use alkhub_taskgraph::cycles;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ use super::view::{DEFAULT_RETENTION, DependencyView};
 use super::{about, lock_project, visible_task};
 use crate::audit::{self, Action};
 use crate::error::HubError;
+use crate::events::TaskChange;
 use crate::state::{Call, handle};
 
 /// Most edges of one answer of `task.dependency.list`.
@@ -76,8 +79,10 @@ async fn add(call: Call, input: Arc<DependencyAdd>) -> Result<DependencyView, Hu
     let transaction = call.begin().await?;
     let (task, prerequisite, project) = both_ends(&transaction, &scope, &input).await?;
     let edges = queries::project_edges(&transaction, &project.id).await?;
-    let pairs: Vec<(&TaskId, &TaskId)> =
-        edges.iter().map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id)).collect();
+    let pairs: Vec<(&TaskId, &TaskId)> = edges
+        .iter()
+        .map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id))
+        .collect();
     if pairs.contains(&(&prerequisite.id, &task.id)) {
         return Err(exists().into());
     }
@@ -90,15 +95,25 @@ async fn add(call: Call, input: Arc<DependencyAdd>) -> Result<DependencyView, Hu
         quality_retention: retention,
         ..NewDependency::new(prerequisite.id.clone(), task.id.clone())
     };
-    let edge = queries::add_dependency(&transaction, new)
-        .await
-        .on_unique("unq_task_dependencies_depends_on_task", HubError::from(exists()))?;
+    let edge = queries::add_dependency(&transaction, new).await.on_unique(
+        "unq_task_dependencies_depends_on_task",
+        HubError::from(exists()),
+    )?;
     let entry = about(&task, &project).changed(
         json!(null),
         json!({ "dependsOn": prerequisite.slug, "qualityRetention": input.quality_retention }),
     );
-    audit::write(&transaction, &call.actor()?, Action::TaskDependencyAdded, entry).await?;
+    audit::write(
+        &transaction,
+        &call.actor()?,
+        Action::TaskDependencyAdded,
+        entry,
+    )
+    .await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, Some(&task.id), TaskChange::DependenciesChanged);
     Ok(DependencyView::new(&edge, &task, &prerequisite))
 }
 
@@ -134,8 +149,10 @@ async fn would_close(transaction: &impl ConnectionTrait, path: Vec<&TaskId>) -> 
     let ids: Vec<TaskId> = path.into_iter().cloned().collect();
     match queries::tasks_by_ids(transaction, &ids).await {
         Ok(rows) => {
-            let slugs: HashMap<&TaskId, &str> =
-                rows.iter().map(|row| (&row.id, row.slug.as_str())).collect();
+            let slugs: HashMap<&TaskId, &str> = rows
+                .iter()
+                .map(|row| (&row.id, row.slug.as_str()))
+                .collect();
             let cycle: Vec<&str> = ids.iter().filter_map(|id| slugs.get(id).copied()).collect();
             cycle_error(&[cycle]).into()
         }
@@ -165,14 +182,24 @@ async fn remove(call: Call, input: Arc<DependencyRemove>) -> Result<DependencyRe
     let task = visible_task(&transaction, &scope, &input.task_id).await?;
     let prerequisite = visible_task(&transaction, &scope, &input.depends_on_id).await?;
     let project = lock_project(&transaction, &scope, task.project_id.as_str()).await?;
-    let removed =
-        queries::remove_dependency(&transaction, &prerequisite.id, &task.id).await?;
+    let removed = queries::remove_dependency(&transaction, &prerequisite.id, &task.id).await?;
     if removed {
-        let entry = about(&task, &project)
-            .changed(json!({ "dependsOn": prerequisite.slug }), json!(null));
-        audit::write(&transaction, &call.actor()?, Action::TaskDependencyRemoved, entry).await?;
+        let entry =
+            about(&task, &project).changed(json!({ "dependsOn": prerequisite.slug }), json!(null));
+        audit::write(
+            &transaction,
+            &call.actor()?,
+            Action::TaskDependencyRemoved,
+            entry,
+        )
+        .await?;
     }
     transaction.commit().await?;
+    if removed {
+        call.state()
+            .events
+            .task(&project.id, Some(&task.id), TaskChange::DependenciesChanged);
+    }
     Ok(DependencyRemoved { removed })
 }
 
@@ -235,14 +262,20 @@ async fn list(call: Call, input: Arc<DependencyList>) -> Result<DependencyEdges,
     let mut items: Vec<(u32, DependencyView)> = found
         .into_iter()
         .filter_map(|(step, edge)| {
-            let (task, on) = (rows.get(&edge.dependent_task_id)?, rows.get(&edge.depends_on_task_id)?);
+            let (task, on) = (
+                rows.get(&edge.dependent_task_id)?,
+                rows.get(&edge.depends_on_task_id)?,
+            );
             Some((step, DependencyView::new(edge, task, on)))
         })
         .collect();
     items.sort_by(|(step, a), (other, b)| {
         (step, &a.task.slug, &a.depends_on.slug).cmp(&(other, &b.task.slug, &b.depends_on.slug))
     });
-    Ok(DependencyEdges { items: items.into_iter().map(|(_, view)| view).collect(), truncated })
+    Ok(DependencyEdges {
+        items: items.into_iter().map(|(_, view)| view).collect(),
+        truncated,
+    })
 }
 
 /// The edges up to `depth` steps away, each with its distance; true when there are too many.
@@ -262,7 +295,11 @@ fn walk<'a>(
     for &upwards in ways {
         let mut from: HashMap<&TaskId, Vec<&TaskDependency>> = HashMap::new();
         for edge in edges {
-            let end = if upwards { &edge.dependent_task_id } else { &edge.depends_on_task_id };
+            let end = if upwards {
+                &edge.dependent_task_id
+            } else {
+                &edge.depends_on_task_id
+            };
             from.entry(end).or_default().push(edge);
         }
         let mut reached: HashSet<&TaskId> = HashSet::from([start]);
@@ -277,7 +314,11 @@ fn walk<'a>(
                     return (found, true);
                 }
                 found.push((step, *edge));
-                let end = if upwards { &edge.depends_on_task_id } else { &edge.dependent_task_id };
+                let end = if upwards {
+                    &edge.depends_on_task_id
+                } else {
+                    &edge.dependent_task_id
+                };
                 if reached.insert(end) {
                     next.push(end);
                 }

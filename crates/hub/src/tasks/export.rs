@@ -43,21 +43,21 @@ struct ExportInput {
 /// Task files.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Exported {
+struct Exported {
     /// The files, by path.
-    pub(super) files: Vec<SourceText>,
+    files: Vec<SourceText>,
     /// What the files do not say.
-    pub(super) lossy: Vec<Lossy>,
+    lossy: Vec<Lossy>,
 }
 
 /// Something of a task that its file does not say.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Lossy {
+struct Lossy {
     /// Slug of the task.
-    pub(super) task: String,
+    task: String,
     /// What it is.
-    pub(super) what: String,
+    what: String,
 }
 
 async fn export(call: Call, input: Arc<ExportInput>) -> Result<Exported, HubError> {
@@ -68,32 +68,63 @@ async fn export(call: Call, input: Arc<ExportInput>) -> Result<Exported, HubErro
     issues.finish()?;
     let transaction = call.database().begin_read().await?;
     let project = visible_project(&transaction, &call.scope()?, &input.project_id).await?;
-    let exported = files(&transaction, &project.id, input.path_prefix.as_deref()).await?;
+    let written = written(&transaction, &project.id, input.path_prefix.as_deref()).await?;
     transaction.rollback().await?;
-    Ok(exported)
+    let file = |file: TaskText| SourceText {
+        path: file.path,
+        text: file.text,
+    };
+    Ok(Exported {
+        files: written.files.into_iter().map(file).collect(),
+        lossy: written.lossy,
+    })
+}
+
+/// What an export writes.
+pub(super) struct Written {
+    /// The files, by path.
+    pub(super) files: Vec<TaskText>,
+    lossy: Vec<Lossy>,
+}
+
+/// The file of one task.
+pub(super) struct TaskText {
+    pub(super) slug: String,
+    pub(super) path: String,
+    pub(super) text: String,
 }
 
 /// The files of all tasks of a project, or of those whose path is the prefix or lies below it.
-pub(super) async fn files(
+pub(super) async fn written(
     reader: &impl ConnectionTrait,
     project: &ProjectId,
     path_prefix: Option<&str>,
-) -> Result<Exported, HubError> {
+) -> Result<Written, HubError> {
     let rows = queries::task_outlines(reader, project).await?;
     let edges = queries::project_edges(reader, project).await?;
     // Places are given out among all tasks, so that a part of them is written where the whole would be.
-    let mut places: HashMap<TaskId, Place> =
-        rows.iter().map(|row| row.id.clone()).zip(places::of_rows(&rows)).collect();
+    let mut places: HashMap<TaskId, Place> = rows
+        .iter()
+        .map(|row| row.id.clone())
+        .zip(places::of_rows(&rows))
+        .collect();
     let chosen: Vec<TaskId> = rows
         .iter()
         .filter(|row| {
-            let under = |prefix| row.path.as_ref().is_some_and(|path| places::is_under(path, prefix));
+            let under = |prefix| {
+                row.path
+                    .as_ref()
+                    .is_some_and(|path| places::is_under(path, prefix))
+            };
             path_prefix.is_none_or(under)
         })
         .map(|row| row.id.clone())
         .collect();
     let links = Links::new(&rows, &edges);
-    let mut exported = Exported { files: Vec::with_capacity(chosen.len()), lossy: Vec::new() };
+    let mut exported = Written {
+        files: Vec::with_capacity(chosen.len()),
+        lossy: Vec::new(),
+    };
     // Some at a time: the rows with their bodies are as large as the files.
     for chunk in chosen.chunks(CHUNK) {
         for row in queries::tasks_by_ids(reader, chunk).await? {
@@ -103,7 +134,9 @@ pub(super) async fn files(
         }
     }
     exported.files.sort_by(|a, b| a.path.cmp(&b.path));
-    exported.lossy.sort_by(|a, b| (&a.task, &a.what).cmp(&(&b.task, &b.what)));
+    exported
+        .lossy
+        .sort_by(|a, b| (&a.task, &a.what).cmp(&(&b.task, &b.what)));
     Ok(exported)
 }
 
@@ -115,13 +148,18 @@ struct Links<'a> {
 
 impl<'a> Links<'a> {
     fn new(rows: &'a [TaskOutline], edges: &'a [TaskDependency]) -> Self {
-        let slugs: HashMap<&TaskId, &str> =
-            rows.iter().map(|row| (&row.id, row.slug.as_str())).collect();
+        let slugs: HashMap<&TaskId, &str> = rows
+            .iter()
+            .map(|row| (&row.id, row.slug.as_str()))
+            .collect();
         let mut by_dependent: HashMap<&TaskId, Vec<(&str, f64)>> = HashMap::new();
         for edge in edges {
             if let Some(slug) = slugs.get(&edge.depends_on_task_id) {
                 let retention = edge.quality_retention.unwrap_or(DEFAULT_RETENTION);
-                by_dependent.entry(&edge.dependent_task_id).or_default().push((slug, retention));
+                by_dependent
+                    .entry(&edge.dependent_task_id)
+                    .or_default()
+                    .push((slug, retention));
             }
         }
         Self { by_dependent }
@@ -132,14 +170,21 @@ impl<'a> Links<'a> {
     }
 }
 
-impl Exported {
+impl Written {
     fn add(&mut self, row: &Task, place: Place, links: &Links<'_>) {
         let path = format!("{}.md", place.path);
-        let mut lossy = |what: String| self.lossy.push(Lossy { task: row.slug.clone(), what });
+        let mut lossy = |what: String| {
+            self.lossy.push(Lossy {
+                task: row.slug.clone(),
+                what,
+            })
+        };
         let links = links.of(&row.id);
         for (prerequisite, retention) in links {
             if *retention != DEFAULT_RETENTION {
-                lossy(format!("keeps {retention} of the quality of \"{prerequisite}\""));
+                lossy(format!(
+                    "keeps {retention} of the quality of \"{prerequisite}\""
+                ));
             }
         }
         if let Some(why) = place.why {
@@ -151,6 +196,10 @@ impl Exported {
         if let Some(lost) = lost {
             lossy(lost.to_owned());
         }
-        self.files.push(SourceText { path, text });
+        self.files.push(TaskText {
+            slug: row.slug.clone(),
+            path,
+            text,
+        });
     }
 }

@@ -1,5 +1,7 @@
 //! The file of a task: from its text to the columns it decides, and back.
 
+use alkhub_storage::enums::TaskStatus;
+use alkhub_storage::ids::{ProjectId, TaskId};
 use alkhub_storage::json::{Metadata, StringList};
 use alkhub_storage::tasks::TaskFile;
 use alkhub_storage::{Task, time};
@@ -48,7 +50,12 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(path: &str, field: &str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), field: field.to_owned(), line: None, message: message.into() }
+        Self {
+            path: path.to_owned(),
+            field: field.to_owned(),
+            line: None,
+            message: message.into(),
+        }
     }
 }
 
@@ -74,18 +81,32 @@ pub(super) fn read(path: &str, text: &str) -> Read {
     }
     match Document::parse(text, &Options::lenient()) {
         Ok(document) => check(path, place, text, document),
-        Err(InvalidInput { reason: InvalidReason::NoFrontmatter, message, .. }) => {
-            Read::NoTask(message)
-        }
-        Err(InvalidInput { field, message, line, .. }) => {
-            Read::Faulty(vec![Fault { path: path.to_owned(), field, line, message }])
-        }
+        Err(InvalidInput {
+            reason: InvalidReason::NoFrontmatter,
+            message,
+            ..
+        }) => Read::NoTask(message),
+        Err(InvalidInput {
+            field,
+            message,
+            line,
+            ..
+        }) => Read::Faulty(vec![Fault {
+            path: path.to_owned(),
+            field,
+            line,
+            message,
+        }]),
     }
 }
 
 /// Holds what the format allows against what a row may hold.
 fn check(path: &str, place: String, text: &str, document: Document) -> Read {
-    let Document { task, unknown, body } = document;
+    let Document {
+        task,
+        unknown,
+        body,
+    } = document;
     let mut faults = Vec::new();
     let mut fault = |field: &str, message: String| faults.push(Fault::new(path, field, message));
     let slug = rules::task_slug("id", &task.id).unwrap_or_else(|issue| {
@@ -96,16 +117,25 @@ fn check(path: &str, place: String, text: &str, document: Document) -> Read {
         fault("name", issue.message);
         String::new()
     });
-    for issue in rules::tags("tags", task.tags.as_deref().unwrap_or_default()).err().into_iter().flatten()
+    for issue in rules::tags("tags", task.tags.as_deref().unwrap_or_default())
+        .err()
+        .into_iter()
+        .flatten()
     {
         fault(&issue.path, issue.message);
     }
     let assignee = task.assignee.into_value();
-    if let Some(Err(issue)) = assignee.as_deref().map(|text| rules::line("", text, MAX_ASSIGNEE)) {
+    if let Some(Err(issue)) = assignee
+        .as_deref()
+        .map(|text| rules::line("", text, MAX_ASSIGNEE))
+    {
         fault("assignee", issue.message);
     }
     if let Some(index) = task.depends_on.iter().position(|other| *other == task.id) {
-        fault(&format!("dependsOn/{index}"), "a task cannot depend on itself".to_owned());
+        fault(
+            &format!("dependsOn/{index}"),
+            "a task cannot depend on itself".to_owned(),
+        );
     }
     if !faults.is_empty() {
         return Read::Faulty(faults);
@@ -148,12 +178,18 @@ fn check(path: &str, place: String, text: &str, document: Document) -> Read {
         depends_on: StringList::from(task.depends_on).into_vec(),
         metadata,
     };
-    Read::Task(Box::new(ReadFile { task, body_start: text.len() - body.len() }))
+    Read::Task(Box::new(ReadFile {
+        task,
+        body_start: text.len() - body.len(),
+    }))
 }
 
 /// A time of RFC 3339, or a plain date, which means midnight UTC.
 fn date(text: &str) -> Option<DateTime<Utc>> {
-    let plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let plain = text.len() == 10
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-');
     if plain && let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return rules::time("", &time::format(day.and_time(NaiveTime::MIN).and_utc())).ok();
     }
@@ -179,7 +215,9 @@ pub(super) fn write(row: &Task, depends_on: &[String]) -> (String, Option<&'stat
     depends_on.sort();
     depends_on.dedup();
     let moment = |at: Option<DateTime<Utc>>, field: &str| -> Field<String> {
-        at.map(date_text).or_else(|| unparsed(&row.metadata, field).map(str::to_owned)).into()
+        at.map(date_text)
+            .or_else(|| unparsed(&row.metadata, field).map(str::to_owned))
+            .into()
     };
     let task = TaskInput {
         id: row.slug.clone(),
@@ -200,18 +238,60 @@ pub(super) fn write(row: &Task, depends_on: &[String]) -> (String, Option<&'stat
     let kept = row.metadata.text(FRONTMATTER).unwrap_or_default();
     let (unknown, lost) = match UnknownKeys::parse(kept, &Options::lenient()) {
         Ok(unknown) => (unknown, None),
-        Err(_changed_by_hand) => {
-            (UnknownKeys::default(), Some("its metadata.frontmatter is no front matter"))
-        }
+        Err(_changed_by_hand) => (
+            UnknownKeys::default(),
+            Some("its metadata.frontmatter is no front matter"),
+        ),
     };
     let body = row.body.clone().unwrap_or_default();
-    (Document { task, unknown, body }.to_text(), lost)
+    (
+        Document {
+            task,
+            unknown,
+            body,
+        }
+        .to_text(),
+        lost,
+    )
+}
+
+/// The text the export would write for a task that is as its file says: what files are compared by, so
+/// that quotes, comments on known keys and the order of keys make no difference.
+pub(super) fn canonical(file: &ReadFile, body: &str) -> String {
+    let ReadFile { task, .. } = file;
+    let row = Task {
+        id: TaskId::from(""),
+        project_id: ProjectId::from(""),
+        slug: task.slug.clone(),
+        name: task.name.clone(),
+        path: task.path.clone(),
+        status: task.status.unwrap_or(TaskStatus::Pending),
+        scope: task.scope,
+        risk: task.risk,
+        impact: task.impact,
+        level: task.level,
+        priority: task.priority,
+        tags: task.tags.clone(),
+        assignee: task.assignee.clone(),
+        due_at: task.due_at,
+        body: Some(body.to_owned()),
+        file_created_at: task.file_created_at,
+        file_modified_at: task.file_modified_at,
+        started_at: None,
+        completed_at: None,
+        metadata: task.metadata.clone(),
+        created_at: DateTime::UNIX_EPOCH,
+        updated_at: DateTime::UNIX_EPOCH,
+    };
+    write(&row, &task.depends_on).0
 }
 
 /// Slugs a file named as prerequisites that were no task of the project then.
 fn missing(metadata: &Metadata) -> impl Iterator<Item = String> {
     let list = metadata.get(MISSING).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(|slug| slug.as_str().map(str::to_owned))
+    list.into_iter()
+        .flatten()
+        .filter_map(|slug| slug.as_str().map(str::to_owned))
 }
 
 fn unparsed<'a>(metadata: &'a Metadata, field: &str) -> Option<&'a str> {
@@ -241,7 +321,10 @@ mod tests {
         for (text, expected) in [
             ("2026-03-23", Some("2026-03-23")),
             ("2026-03-23T00:00:00Z", Some("2026-03-23")),
-            ("2026-03-23T10:00:00.1234+02:00", Some("2026-03-23T08:00:00.123Z")),
+            (
+                "2026-03-23T10:00:00.1234+02:00",
+                Some("2026-03-23T08:00:00.123Z"),
+            ),
             ("2026-02-30", None),
             ("2026-3-1", None),
             ("2026-03-23T10:00:00", None),
@@ -251,7 +334,10 @@ mod tests {
             assert_eq!(date(text).map(date_text).as_deref(), expected, "{text}");
         }
         let read = task("---\nid: a\nname: A\ndue: soon\ncreated: 2026-03-23\n---\n");
-        assert_eq!(read.task.metadata.get("unparsed"), Some(&serde_json::json!({"due": "soon"})));
+        assert_eq!(
+            read.task.metadata.get("unparsed"),
+            Some(&serde_json::json!({"due": "soon"}))
+        );
         assert!(read.task.due_at.is_none() && read.task.file_created_at.is_some());
     }
 
@@ -284,16 +370,35 @@ mod tests {
             ("---\nid: 12\nname: A\n---\n".to_owned(), "id"),
             ("---\nid: \"\"\nname: A\n---\n".to_owned(), "id"),
             ("---\nid: a\nname: \" \"\n---\n".to_owned(), "name"),
-            ("---\nid: a\nname: A\nstatus: done\n---\n".to_owned(), "status"),
-            (format!("---\nid: a\nname: A\ntags: [{long}]\n---\n"), "tags/0"),
-            ("---\nid: a\nname: A\ndepends_on: [b, a]\n---\n".to_owned(), "dependsOn/1"),
+            (
+                "---\nid: a\nname: A\nstatus: done\n---\n".to_owned(),
+                "status",
+            ),
+            (
+                format!("---\nid: a\nname: A\ntags: [{long}]\n---\n"),
+                "tags/0",
+            ),
+            (
+                "---\nid: a\nname: A\ndepends_on: [b, a]\n---\n".to_owned(),
+                "dependsOn/1",
+            ),
             ("---\nid: a\nname: A\n---\n\0".to_owned(), ""),
-            (format!("---\nid: a\nname: A\n---\n{}", "x".repeat(1 << 20)), ""),
+            (
+                format!("---\nid: a\nname: A\n---\n{}", "x".repeat(1 << 20)),
+                "",
+            ),
         ] {
             assert_eq!(faults("a.md", &text)[0].0, field, "{:.60}", text);
         }
         assert_eq!(faults("a.md", "---\nid: a\nname: [\n---\n")[0].0, "");
-        assert!(faults("a.md", "---\nid: a\nname: A\nstatus: done\n---\n")[0].1.is_some());
-        assert_eq!(faults("../a.md", "---\nid: a\nname: A\n---\n"), [(String::new(), None)]);
+        assert!(
+            faults("a.md", "---\nid: a\nname: A\nstatus: done\n---\n")[0]
+                .1
+                .is_some()
+        );
+        assert_eq!(
+            faults("../a.md", "---\nid: a\nname: A\n---\n"),
+            [(String::new(), None)]
+        );
     }
 }

@@ -30,8 +30,10 @@ pub(super) fn of_rows(
 
 /// The dependencies both ends of which are among the tasks, by the slugs of dependent and prerequisite.
 pub(super) fn edges_among(tasks: &[TaskOutline], edges: &[TaskDependency]) -> Vec<DependencyEdge> {
-    let slugs: HashMap<&TaskId, &str> =
-        tasks.iter().map(|task| (&task.id, task.slug.as_str())).collect();
+    let slugs: HashMap<&TaskId, &str> = tasks
+        .iter()
+        .map(|task| (&task.id, task.slug.as_str()))
+        .collect();
     let mut records: Vec<DependencyEdge> = edges
         .iter()
         .filter_map(|edge| {
@@ -56,7 +58,13 @@ pub(super) fn cycle_error<S: AsRef<str>>(cycles: &[Vec<S>]) -> CallError {
             ids += cycle.len();
             *place == 0 || ids <= MAX_CYCLE_IDS
         })
-        .map(|(_, cycle)| cycle.iter().take(MAX_CYCLE_IDS).map(AsRef::as_ref).collect())
+        .map(|(_, cycle)| {
+            cycle
+                .iter()
+                .take(MAX_CYCLE_IDS)
+                .map(AsRef::as_ref)
+                .collect()
+        })
         .collect();
     let first = told.first().map_or(&[][..], Vec::as_slice);
     let mut shown: Vec<&str> = first.iter().take(20).copied().collect();
@@ -64,7 +72,10 @@ pub(super) fn cycle_error<S: AsRef<str>>(cycles: &[Vec<S>]) -> CallError {
         shown.push("…");
     }
     shown.extend(first.first());
-    let message = format!("tasks depend on each other in a circle: {}", shown.join(" → "));
+    let message = format!(
+        "tasks depend on each other in a circle: {}",
+        shown.join(" → ")
+    );
     CallError::unprocessable("cycle", message)
         .with_detail("path", json!(first))
         .with_detail("cycles", json!(told))
@@ -91,7 +102,9 @@ fn build(tasks: &[TaskOutline], edges: &[DependencyEdge]) -> Result<TaskGraph, T
         graph.add_task(&task.slug, attributes)?;
     }
     for edge in edges {
-        let retention = edge.quality_retention.unwrap_or(alkhub_taskgraph::DEFAULT_QUALITY_RETENTION);
+        let retention = edge
+            .quality_retention
+            .unwrap_or(alkhub_taskgraph::DEFAULT_QUALITY_RETENTION);
         graph.add_dependency_retaining(&edge.from, &edge.to, retention)?;
     }
     Ok(graph)

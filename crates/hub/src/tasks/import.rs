@@ -18,6 +18,7 @@ use serde_json::json;
 use super::{lock_project, refuse_archived};
 use crate::audit::{self, Action, Entry};
 use crate::error::{HubError, unforeseen};
+use crate::events::TaskChange;
 use crate::state::{Call, handle};
 
 use batch::Batch;
@@ -36,8 +37,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(&["task:write"])
             .resource("project", "write")
             .error("CONFLICT", "archived: the project was put away")
-            .error("UNPROCESSABLE", "cycle: tasks would depend on each other in a circle")
-            .error("PAYLOAD_TOO_LARGE", "the files together are over server.importLimit")
+            .error(
+                "UNPROCESSABLE",
+                "cycle: tasks would depend on each other in a circle",
+            )
+            .error(
+                "PAYLOAD_TOO_LARGE",
+                "the files together are over server.importLimit",
+            )
             .long_details()
             .idempotent(true)
             .handler(handle(import)),
@@ -129,7 +136,10 @@ async fn import(call: Call, input: Arc<ImportInput>) -> Result<ImportReport, Hub
         call.require_level(project.org_id.as_ref(), MembershipLevel::Admin)?;
     }
     let report = bring_in(&transaction, &project, batch, &input.files, input.prune).await?;
-    let report = ImportReport { dry_run: input.dry_run, ..report };
+    let report = ImportReport {
+        dry_run: input.dry_run,
+        ..report
+    };
     if input.dry_run {
         transaction.rollback().await?;
         return Ok(report);
@@ -139,6 +149,9 @@ async fn import(call: Call, input: Arc<ImportInput>) -> Result<ImportReport, Hub
         .counted(counts(&report));
     audit::write(&transaction, &call.actor()?, Action::TaskImported, entry).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, None, TaskChange::Imported);
     Ok(report)
 }
 
@@ -174,5 +187,7 @@ pub(super) fn refuse_too_much(call: &Call, files: &[SourceText]) -> Result<(), H
 pub(super) async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HubError> {
-    tokio::task::spawn_blocking(work).await.map_err(|failed| unforeseen(&failed).into())
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|failed| unforeseen(&failed).into())
 }

@@ -37,16 +37,29 @@ mod tests {
 
     #[test]
     fn notes_begin_at_the_break_before_the_mark() {
-        assert_eq!(split("text\n\n<!-- notes -->\nfirst\n"), ("text\n", "\n<!-- notes -->\nfirst\n"));
-        assert_eq!(split("<!-- notes -->\nfirst"), ("", "<!-- notes -->\nfirst"));
-        assert_eq!(split("a\r\n<!-- notes -->\r\nb"), ("a", "\r\n<!-- notes -->\r\nb"));
+        assert_eq!(
+            split("text\n\n<!-- notes -->\nfirst\n"),
+            ("text\n", "\n<!-- notes -->\nfirst\n")
+        );
+        assert_eq!(
+            split("<!-- notes -->\nfirst"),
+            ("", "<!-- notes -->\nfirst")
+        );
+        assert_eq!(
+            split("a\r\n<!-- notes -->\r\nb"),
+            ("a", "\r\n<!-- notes -->\r\nb")
+        );
         assert_eq!(split("a <!-- notes --> b\n"), ("a <!-- notes --> b\n", ""));
         assert_eq!(split(""), ("", ""));
     }
 
     #[test]
     fn another_text_keeps_the_notes() {
-        for stored in ["old\n<!-- notes -->\nn", "<!-- notes -->\nn", "\n<!-- notes -->\nn"] {
+        for stored in [
+            "old\n<!-- notes -->\nn",
+            "<!-- notes -->\nn",
+            "\n<!-- notes -->\nn",
+        ] {
             for authored in ["", "new", "new\n", "new\r\n"] {
                 let replaced = replace_authored(stored, authored);
                 assert!(replaced.ends_with("<!-- notes -->\nn"), "{replaced:?}");

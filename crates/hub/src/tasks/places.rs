@@ -17,7 +17,10 @@ const MAX_SEGMENT: usize = 255;
 pub(super) fn of_file(path: &str) -> Result<String, &'static str> {
     check(path)?;
     let name = path.rsplit('/').next().unwrap_or(path);
-    let extension = name.len().checked_sub(3).filter(|at| *at > 0 && name.is_char_boundary(*at));
+    let extension = name
+        .len()
+        .checked_sub(3)
+        .filter(|at| *at > 0 && name.is_char_boundary(*at));
     let stem = match extension {
         Some(at) if name[at..].eq_ignore_ascii_case(".md") => &path[..path.len() - 3],
         _ => path,
@@ -88,9 +91,16 @@ fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
     let mut places: Vec<Option<Place>> = vec![None; tasks.len()];
     let mut reasons: Vec<Option<&'static str>> = vec![None; tasks.len()];
     for &index in &by_slug {
-        let Some(path) = tasks[index].path else { continue };
+        let Some(path) = tasks[index].path else {
+            continue;
+        };
         match taken.take(path) {
-            Ok(()) => places[index] = Some(Place { path: path.to_owned(), why: None }),
+            Ok(()) => {
+                places[index] = Some(Place {
+                    path: path.to_owned(),
+                    why: None,
+                })
+            }
             Err(why) => reasons[index] = Some(why),
         }
     }
@@ -98,8 +108,14 @@ fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
         if places[index].is_none() {
             let Wanted { id, slug, .. } = tasks[index];
             let place = match taken.take(slug) {
-                Ok(()) => Place { path: slug.to_owned(), why: reasons[index] },
-                Err(why) => Place { path: id.to_owned(), why: reasons[index].or(Some(why)) },
+                Ok(()) => Place {
+                    path: slug.to_owned(),
+                    why: reasons[index],
+                },
+                Err(why) => Place {
+                    path: id.to_owned(),
+                    why: reasons[index].or(Some(why)),
+                },
             };
             places[index] = Some(place);
         }
@@ -111,7 +127,11 @@ fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
 pub(super) fn of_rows(rows: &[TaskOutline]) -> Vec<Place> {
     let wanted: Vec<Wanted<'_>> = rows
         .iter()
-        .map(|row| Wanted { id: row.id.as_str(), slug: &row.slug, path: row.path.as_deref() })
+        .map(|row| Wanted {
+            id: row.id.as_str(),
+            slug: &row.slug,
+            path: row.path.as_deref(),
+        })
         .collect();
     places(&wanted)
 }
@@ -133,7 +153,10 @@ struct Taken {
 impl Taken {
     fn take(&mut self, path: &str) -> Result<(), &'static str> {
         check(path).map_err(|_reason| "is no legal file name")?;
-        if path.split('/').any(|part| part.len() + ".md".len() > MAX_SEGMENT) {
+        if path
+            .split('/')
+            .any(|part| part.len() + ".md".len() > MAX_SEGMENT)
+        {
             return Err("is no legal file name");
         }
         let file = format!("{path}.md");
@@ -156,7 +179,10 @@ impl Taken {
 
 fn has_drive(path: &str) -> bool {
     let bytes = path.as_bytes();
-    bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && bytes.get(2) == Some(&b'/')
+    bytes.len() >= 2
+        && bytes[0].is_ascii_alphabetic()
+        && bytes[1] == b':'
+        && bytes.get(2) == Some(&b'/')
 }
 
 #[cfg(test)]
@@ -168,9 +194,16 @@ mod tests {
         let wanted: Vec<Wanted<'_>> = tasks
             .iter()
             .zip(&ids)
-            .map(|((slug, path), id)| Wanted { id, slug, path: *path })
+            .map(|((slug, path), id)| Wanted {
+                id,
+                slug,
+                path: *path,
+            })
             .collect();
-        places(&wanted).into_iter().map(|place| place.path).collect()
+        places(&wanted)
+            .into_iter()
+            .map(|place| place.path)
+            .collect()
     }
 
     #[test]
@@ -191,8 +224,17 @@ mod tests {
     #[test]
     fn paths_that_leave_the_directory_or_are_ambiguous_are_refused() {
         for path in [
-            "", "/a.md", "../a.md", "a/../b.md", "a\\b.md", "a\0.md", "a//b.md", "./a.md", "a/",
-            "C:/a.md", "a\nb.md",
+            "",
+            "/a.md",
+            "../a.md",
+            "a/../b.md",
+            "a\\b.md",
+            "a\0.md",
+            "a//b.md",
+            "./a.md",
+            "a/",
+            "C:/a.md",
+            "a\nb.md",
         ] {
             assert!(of_file(path).is_err(), "{path:?}");
         }
@@ -201,7 +243,10 @@ mod tests {
 
     #[test]
     fn two_tasks_of_one_path_the_later_by_slug_gives_way() {
-        assert_eq!(placed(&[("b", Some("x/t")), ("a", Some("x/t"))]), ["b", "x/t"]);
+        assert_eq!(
+            placed(&[("b", Some("x/t")), ("a", Some("x/t"))]),
+            ["b", "x/t"]
+        );
         assert_eq!(placed(&[("A", Some("p")), ("a", Some("P"))]), ["p", "P"]);
     }
 
@@ -213,8 +258,14 @@ mod tests {
     #[test]
     fn names_that_no_file_can_have_become_the_id() {
         let long = "ü".repeat(130);
-        assert_eq!(placed(&[("../up", None), ("a\\b", None), (&long, None)]), ["id0", "id1", "id2"]);
+        assert_eq!(
+            placed(&[("../up", None), ("a\\b", None), (&long, None)]),
+            ["id0", "id1", "id2"]
+        );
         assert_eq!(placed(&[("feature/login", None)]), ["feature/login"]);
-        assert_eq!(placed(&[("a", Some("d")), ("b", Some("d.md/e"))]), ["d", "b"]);
+        assert_eq!(
+            placed(&[("a", Some("d")), ("b", Some("d.md/e"))]),
+            ["d", "b"]
+        );
     }
 }

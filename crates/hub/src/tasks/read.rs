@@ -94,9 +94,18 @@ async fn get(call: Call, input: Arc<TaskGet>) -> Result<TaskDetails, HubError> {
             return Err(CallError::validation_field("/id", "one_of", message).into());
         }
     };
-    let asked = |part: Include| input.include.as_ref().is_some_and(|parts| parts.contains(&part));
+    let asked = |part: Include| {
+        input
+            .include
+            .as_ref()
+            .is_some_and(|parts| parts.contains(&part))
+    };
     let mut details = TaskDetails {
-        task: if asked(Include::Body) { TaskView::whole(&task) } else { TaskView::brief(&task) },
+        task: if asked(Include::Body) {
+            TaskView::whole(&task)
+        } else {
+            TaskView::brief(&task)
+        },
         dependencies: None,
         dependents: None,
         mapping: None,
@@ -163,8 +172,10 @@ list_input! {
 
 async fn list(call: Call, input: Arc<TaskList>) -> Result<PageView<TaskView>, HubError> {
     let mut issues = Issues::default();
-    let due_before =
-        input.due_before.as_deref().and_then(|text| issues.take(rules::time("/dueBefore", text)));
+    let due_before = input
+        .due_before
+        .as_deref()
+        .and_then(|text| issues.take(rules::time("/dueBefore", text)));
     for (field, text) in [
         ("/pathPrefix", &input.path_prefix),
         ("/assignee", &input.assignee),
@@ -177,7 +188,11 @@ async fn list(call: Call, input: Arc<TaskList>) -> Result<PageView<TaskView>, Hu
     for (field, list) in [("/tagsAll", &input.tags_all), ("/tagsAny", &input.tags_any)] {
         let list = list.as_deref().unwrap_or_default();
         if list.len() > MAX_FILTER {
-            issues.add(Issue::new(field, "maxItems", format!("at most {MAX_FILTER} labels")));
+            issues.add(Issue::new(
+                field,
+                "maxItems",
+                format!("at most {MAX_FILTER} labels"),
+            ));
         }
         for (index, tag) in list.iter().enumerate() {
             issues.take(rules::line(&format!("{field}/{index}"), tag, 64));

@@ -124,16 +124,24 @@ async fn by_criticality(
     let rows = queries::ready_tasks(reader, project, input.exclude_mapped, None).await?;
     let graph = graph::of_rows(open, &edges)?;
     let schedule = graph.schedule().map_err(graph::broken)?;
-    let measures: HashMap<&str, &Schedule<'_>> =
-        schedule.iter().map(|measure| (measure.task_id, measure)).collect();
+    let measures: HashMap<&str, &Schedule<'_>> = schedule
+        .iter()
+        .map(|measure| (measure.task_id, measure))
+        .collect();
     let mut ready: Vec<(&Schedule<'_>, &Task)> = rows
         .iter()
         // A task that became ready between two reads has no measure yet; the next call shows it.
-        .filter_map(|row| measures.get(row.slug.as_str()).map(|measure| (*measure, row)))
+        .filter_map(|row| {
+            measures
+                .get(row.slug.as_str())
+                .map(|measure| (*measure, row))
+        })
         .collect();
     // The rows come in the order of priority, which a stable sort keeps among equals.
     ready.sort_by(|(a, _), (b, _)| {
-        a.slack.total_cmp(&b.slack).then(b.risk_score.total_cmp(&a.risk_score))
+        a.slack
+            .total_cmp(&b.slack)
+            .then(b.risk_score.total_cmp(&a.risk_score))
     });
     ready.truncate(usize::from(input.limit.clamp(1, 500)));
     Ok(ready
@@ -155,16 +163,23 @@ fn measured(measure: &Schedule<'_>, row: &Task) -> String {
         format!("slack {}", measure.slack)
     };
     // Two digits tell one task from another; more would only show how doubles are stored.
-    format!("{place}; risk score {:.2}; {}", measure.risk_score, wanted(row))
+    format!(
+        "{place}; risk score {:.2}; {}",
+        measure.risk_score,
+        wanted(row)
+    )
 }
 
 /// Priority and due date in words.
 fn wanted(row: &Task) -> String {
-    let priority = row
-        .priority
-        .map_or_else(|| "no priority".to_owned(), |priority: TaskPriority| format!("priority {priority}"));
+    let priority = row.priority.map_or_else(
+        || "no priority".to_owned(),
+        |priority: TaskPriority| format!("priority {priority}"),
+    );
     match row.due_at {
-        Some(due) if due < time::now() => format!("{priority}; overdue since {}", due.format("%Y-%m-%d")),
+        Some(due) if due < time::now() => {
+            format!("{priority}; overdue since {}", due.format("%Y-%m-%d"))
+        }
         Some(due) => format!("{priority}; due {}", due.format("%Y-%m-%d")),
         None => format!("{priority}; not dated"),
     }

@@ -14,6 +14,7 @@ use super::view::{MappingView, TaskRef, TaskView};
 use super::{about, locked_task};
 use crate::audit::{self, Action};
 use crate::error::HubError;
+use crate::events::TaskChange;
 use crate::rules::{self, Issues};
 use crate::state::{Call, handle};
 
@@ -36,7 +37,10 @@ pub(super) fn operations() -> Vec<Operation> {
                 "illegal_transition: the task cannot go there from where it is; unexpected_status: \
                  it is not where the caller thinks",
             )
-            .error("UNPROCESSABLE", "unfinished_prerequisites: something must be completed first")
+            .error(
+                "UNPROCESSABLE",
+                "unfinished_prerequisites: something must be completed first",
+            )
             .idempotent(true)
             .handler(handle(update_status)),
         operation::<TaskAddNote, TaskView>("task.addNote", OperationType::Mutation)
@@ -105,16 +109,33 @@ async fn update_status(
         let prerequisites: Vec<Task> = linked.into_iter().map(|linked| linked.task).collect();
         refuse_unfinished(&prerequisites)?;
     }
-    let change = StatusChange { to: input.status, reopen: input.reopen };
+    let change = StatusChange {
+        to: input.status,
+        reopen: input.reopen,
+    };
     let moved = queries::update_task_status(&transaction, &task.id, change).await;
     let (after, mapping) = moved.map_err(illegal_transition)?;
     if after.status != task.status {
         let entry = about(&after, &project)
-            .changed(json!({ "status": task.status }), json!({ "status": after.status }))
+            .changed(
+                json!({ "status": task.status }),
+                json!({ "status": after.status }),
+            )
             .because(reason);
-        audit::write(&transaction, &call.actor()?, Action::TaskStatusChanged, entry).await?;
+        audit::write(
+            &transaction,
+            &call.actor()?,
+            Action::TaskStatusChanged,
+            entry,
+        )
+        .await?;
     }
     transaction.commit().await?;
+    if after.status != task.status {
+        call.state()
+            .events
+            .task(&project.id, Some(&task.id), TaskChange::StatusChanged);
+    }
     Ok(StatusUpdated {
         task: TaskView::whole(&after),
         mapping: mapping.as_ref().map(MappingView::from),
@@ -134,12 +155,28 @@ pub(super) fn refuse_unfinished(prerequisites: &[Task]) -> Result<(), HubError> 
     if unfinished.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = unfinished.iter().take(5).map(|task| task.slug.as_str()).collect();
-    let more = if unfinished.len() > names.len() { ", …" } else { "" };
-    let message = format!("not completed yet: {}{more}; give force to start anyway", names.join(", "));
-    Err(CallError::unprocessable("unfinished_prerequisites", message)
-        .with_detail("tasks", json!(unfinished.iter().take(MAX_NAMED).collect::<Vec<_>>()))
-        .into())
+    let names: Vec<&str> = unfinished
+        .iter()
+        .take(5)
+        .map(|task| task.slug.as_str())
+        .collect();
+    let more = if unfinished.len() > names.len() {
+        ", …"
+    } else {
+        ""
+    };
+    let message = format!(
+        "not completed yet: {}{more}; give force to start anyway",
+        names.join(", ")
+    );
+    Err(
+        CallError::unprocessable("unfinished_prerequisites", message)
+            .with_detail(
+                "tasks",
+                json!(unfinished.iter().take(MAX_NAMED).collect::<Vec<_>>()),
+            )
+            .into(),
+    )
 }
 
 /// Says what the tables of transitions say.
@@ -173,13 +210,19 @@ struct TaskAddNote {
 
 async fn add_note(call: Call, input: Arc<TaskAddNote>) -> Result<TaskView, HubError> {
     let mut issues = Issues::default();
-    let text = issues.take(rules::text("/text", &input.text, MAX_NOTE)).unwrap_or_default();
+    let text = issues
+        .take(rules::text("/text", &input.text, MAX_NOTE))
+        .unwrap_or_default();
     if input.text.len() > MAX_NOTE {
         let message = format!("must be at most {MAX_NOTE} bytes");
         issues.add(alkhub_operations::Issue::new("/text", "maxLength", message));
     }
     if text.trim().is_empty() {
-        issues.add(alkhub_operations::Issue::new("/text", "minLength", "must not be empty"));
+        issues.add(alkhub_operations::Issue::new(
+            "/text",
+            "minLength",
+            "must not be empty",
+        ));
     }
     issues.finish()?;
     let transaction = call.begin().await?;
@@ -187,5 +230,8 @@ async fn add_note(call: Call, input: Arc<TaskAddNote>) -> Result<TaskView, HubEr
     let after = queries::append_task_note(&transaction, &task.id, &text).await?;
     super::update::audit_changes(&transaction, &call, &task, &after, &project).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, Some(&task.id), TaskChange::Updated);
     Ok(TaskView::whole(&after))
 }

@@ -18,6 +18,7 @@ use super::view::TaskView;
 use super::{about, locked_task, notes};
 use crate::audit::{self, Action};
 use crate::error::HubError;
+use crate::events::TaskChange;
 use crate::rules::{self, Issues};
 use crate::state::{Call, handle};
 
@@ -26,7 +27,10 @@ pub(super) fn operations() -> Vec<Operation> {
         operation::<TaskUpdate, TaskView>("task.update", OperationType::Mutation)
             .description("Changes fields of a task. The status has an operation of its own.")
             .scopes(&["task:write"])
-            .error("CONFLICT", "slug_taken: the project has a task of this slug")
+            .error(
+                "CONFLICT",
+                "slug_taken: the project has a task of this slug",
+            )
             .handler(handle(update)),
         operation::<TaskAssign, TaskView>("task.assign", OperationType::Mutation)
             .description("Says who does a task, or that nobody does.")
@@ -101,6 +105,9 @@ async fn update(call: Call, input: Arc<TaskUpdate>) -> Result<TaskView, HubError
         .on_unique("unq_tasks_project_slug", HubError::from(taken))?;
     audit_changes(&transaction, &call, &task, &after, &project).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, Some(&task.id), TaskChange::Updated);
     Ok(TaskView::whole(&after))
 }
 
@@ -118,8 +125,10 @@ struct TaskAssign {
 
 async fn assign(call: Call, input: Arc<TaskAssign>) -> Result<TaskView, HubError> {
     let mut issues = Issues::default();
-    let assignee =
-        input.assignee.as_deref().and_then(|text| issues.take(assignee_rule("/assignee", text)));
+    let assignee = input
+        .assignee
+        .as_deref()
+        .and_then(|text| issues.take(assignee_rule("/assignee", text)));
     let unchanged_since = input
         .if_updated_at
         .as_deref()
@@ -131,10 +140,16 @@ async fn assign(call: Call, input: Arc<TaskAssign>) -> Result<TaskView, HubError
     if task.assignee == assignee {
         return Ok(TaskView::whole(&task));
     }
-    let changes = TaskChanges { assignee: Some(assignee), ..TaskChanges::default() };
+    let changes = TaskChanges {
+        assignee: Some(assignee),
+        ..TaskChanges::default()
+    };
     let after = queries::update_task(&transaction, &task.id, changes).await?;
     audit_changes(&transaction, &call, &task, &after, &project).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, Some(&task.id), TaskChange::Updated);
     Ok(TaskView::whole(&after))
 }
 
@@ -144,28 +159,38 @@ fn checked(
     task: &Task,
 ) -> Result<(TaskChanges, Option<DateTime<Utc>>), HubError> {
     let mut issues = Issues::default();
-    let slug = input.slug.as_deref().and_then(|slug| issues.take(rules::task_slug("/slug", slug)));
-    let name = input.name.as_deref().and_then(|name| issues.take(rules::name("/name", name)));
+    let slug = input
+        .slug
+        .as_deref()
+        .and_then(|slug| issues.take(rules::task_slug("/slug", slug)));
+    let name = input
+        .name
+        .as_deref()
+        .and_then(|name| issues.take(rules::name("/name", name)));
     if let Some(Some(path)) = &input.path {
         issues.take(path_rule("/path", path));
     }
     let tags = input.tags.as_ref().map(|tags| {
         let tags = tags.as_deref().unwrap_or_default();
-        issues.take_all(rules::tags("/tags", tags)).unwrap_or_default()
+        issues
+            .take_all(rules::tags("/tags", tags))
+            .unwrap_or_default()
     });
     if let Some(Some(assignee)) = &input.assignee {
         issues.take(assignee_rule("/assignee", assignee));
     }
     let due_at = input.due_at.as_ref().map(|text| {
-        text.as_deref().and_then(|text| issues.take(rules::time("/dueAt", text)))
+        text.as_deref()
+            .and_then(|text| issues.take(rules::time("/dueAt", text)))
     });
     if let Some(Some(body)) = &input.body {
         issues.take(rules::text("/body", body, MAX_BODY));
     }
     let none = Map::new();
     let patch = input.metadata.as_ref().unwrap_or(&none);
-    let metadata =
-        issues.take_all(rules::metadata_patch("tasks", &task.metadata, patch)).unwrap_or_default();
+    let metadata = issues
+        .take_all(rules::metadata_patch("tasks", &task.metadata, patch))
+        .unwrap_or_default();
     let unchanged_since = input
         .if_updated_at
         .as_deref()
@@ -183,7 +208,10 @@ fn checked(
         level: input.level.filter(|level| *level != task.level),
         priority: input.priority.filter(|priority| *priority != task.priority),
         tags: tags.map(Into::into).filter(|tags| *tags != task.tags),
-        assignee: input.assignee.clone().filter(|assignee| *assignee != task.assignee),
+        assignee: input
+            .assignee
+            .clone()
+            .filter(|assignee| *assignee != task.assignee),
         due_at: due_at.filter(|due_at| *due_at != task.due_at),
         body: body.filter(|body| *body != task.body),
         metadata: Some(metadata).filter(|metadata| *metadata != task.metadata),
@@ -207,7 +235,11 @@ fn new_body(task: &Task, body: Option<String>) -> Option<String> {
     let stored = task.body.as_deref().unwrap_or_default();
     let body = body.unwrap_or_default();
     let brings_notes = !notes::split(&body).1.is_empty();
-    let body = if brings_notes { body } else { notes::replace_authored(stored, &body) };
+    let body = if brings_notes {
+        body
+    } else {
+        notes::replace_authored(stored, &body)
+    };
     (!body.is_empty()).then_some(body)
 }
 

@@ -98,7 +98,10 @@ impl TaskView {
 
     /// The task with its body.
     pub(super) fn whole(row: &Task) -> Self {
-        Self { body: Some(row.body.clone()), ..Self::brief(row) }
+        Self {
+            body: Some(row.body.clone()),
+            ..Self::brief(row)
+        }
     }
 }
 

@@ -164,7 +164,7 @@ async fn dry_authorization_says_what_is_missing() {
         assert_eq!(answer["allowed"], false);
         assert!(answer["reason"].is_string());
         let error = check("config.get", json!({})).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::OPERATION_NOT_FOUND);
+        assert_eq!(error.code, ErrorCode::NOT_FOUND);
     })
     .await;
 }

@@ -298,3 +298,57 @@ async fn calls_left_open_by_a_dead_hub_are_closed_at_the_next_start() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watcher_hears_of_each_change_after_its_commit_and_its_end_is_recorded() {
+    use futures::StreamExt as _;
+    each_hub(async |hub| {
+        let project = hub.project("p", None).await;
+        let id = RequestId::random();
+        let mut call = request(Some(&hub.admin_key), "task.watch", json!({ "projectId": project }));
+        call.expected = Expected::Subscription;
+        let mut watching = hub.hub.subscribe(with_id(call, id.clone())).await.unwrap();
+        // The first poll begins the listening; nothing is there yet.
+        let nothing = tokio::time::timeout(Duration::from_millis(100), watching.items.next()).await;
+        assert!(nothing.is_err());
+        let task = hub.ok("task.create", json!({ "projectId": project, "name": "t" })).await;
+        let moved = json!({ "id": task["id"], "status": "in-progress" });
+        hub.ok("task.updateStatus", moved).await;
+        for (change, status) in [("created", "in-progress"), ("statusChanged", "in-progress")] {
+            let item = watching.items.next().await.unwrap().unwrap().data;
+            assert_eq!(item["change"], change);
+            assert_eq!(item["taskId"], task["id"]);
+            // The row is read when the item is asked for, so it is the newest state.
+            assert_eq!(item["task"]["status"], status);
+        }
+        assert_eq!(status_of(hub, &id).await, Some(CallStatus::Running));
+        drop(watching);
+        for _ in 0..100 {
+            if status_of(hub, &id).await == Some(CallStatus::Aborted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the end of the subscription was not recorded");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_068_subscription_ends_when_its_key_is_revoked() {
+    use futures::StreamExt as _;
+    each_hub(async |hub| {
+        let project = hub.project("p", None).await;
+        let made = hub.ok("key.create", json!({ "name": "k", "scopes": ["*"] })).await;
+        let key = made["key"].as_str().unwrap();
+        let mut call = request(Some(key), "task.watch", json!({ "projectId": project }));
+        call.expected = Expected::Subscription;
+        let mut watching = hub.hub.subscribe(call).await.unwrap();
+        hub.ok("key.revoke", json!({ "id": made["apiKey"]["id"] })).await;
+        let ended = tokio::time::timeout(Duration::from_secs(10), watching.items.next()).await;
+        let error = ended.expect("an end").expect("an item").unwrap_err();
+        assert_eq!(error.code, ErrorCode::ACCESS_DENIED);
+        assert!(watching.items.next().await.is_none());
+    })
+    .await;
+}

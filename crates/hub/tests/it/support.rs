@@ -13,6 +13,7 @@ use alkhub_storage::enums::{AccessLevel, MembershipLevel};
 use alkhub_storage::ids::{AccountId, OrganizationId};
 use alkhub_storage::testing::{TestDatabase, each_engine};
 use alkhub_storage::{Database, identity};
+use futures::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -106,6 +107,32 @@ impl TestHub {
         }
     }
 
+    /// Calls a query or mutation, or begins a subscription and waits a moment for a refusal.
+    pub(crate) async fn try_once(
+        &self,
+        key: &str,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, CallError> {
+        self.try_request(request(Some(key), operation, input)).await
+    }
+
+    /// As [`TestHub::try_once`], for a request that is made already.
+    pub(crate) async fn try_request(&self, request: CallRequest) -> Result<Value, CallError> {
+        if request.operation != "task.watch" {
+            let outcome = self.hub.call(request).await;
+            return outcome.map(|answer| answer.envelope.data).map_err(|failure| failure.error);
+        }
+        let request = CallRequest { expected: Expected::Subscription, ..request };
+        let mut subscription =
+            self.hub.subscribe(request).await.map_err(|failure| failure.error)?;
+        let first = tokio::time::timeout(Duration::from_millis(300), subscription.items.next());
+        match first.await {
+            Ok(Some(Err(error))) => Err(error),
+            _ => Ok(Value::Null),
+        }
+    }
+
     /// Calls with a request id or idempotency key of the caller's.
     pub(crate) async fn send(&self, request: CallRequest) -> Result<Answer, Failure> {
         self.hub.call(request).await
@@ -143,10 +170,13 @@ impl TestHub {
         let new = identity::NewOrganization {
             name: name.to_owned(),
             slug: name.to_owned(),
-            ..identity::NewOrganization::default()
+            owner_id: owner.clone(),
+            gitea_org_name: None,
+            data: None,
+            metadata: alkhub_storage::json::Metadata::new(),
         };
         let organization =
-            identity::create_organization(&transaction, new, owner).await.expect("an organization");
+            identity::create_organization(&transaction, new).await.expect("an organization");
         transaction.commit().await.expect("commit");
         organization.id
     }

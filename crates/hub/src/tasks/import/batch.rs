@@ -40,15 +40,23 @@ impl Batch {
     /// # Errors
     /// `VALIDATION_ERROR` that lists every faulty file in `details.files`.
     pub(in crate::tasks) fn read(files: &[SourceText]) -> Result<Self, CallError> {
-        let read: Vec<Read> =
-            files.par_iter().map(|source| file::read(&source.path, &source.text)).collect();
+        let read: Vec<Read> = files
+            .par_iter()
+            .map(|source| file::read(&source.path, &source.text))
+            .collect();
         let mut batch = Self::default();
         let mut faults = Vec::new();
         for (source, read) in read.into_iter().enumerate() {
             match read {
-                Read::Task(file) => batch.tasks.push(BatchTask { source, file: *file }),
+                Read::Task(file) => batch.tasks.push(BatchTask {
+                    source,
+                    file: *file,
+                }),
                 Read::NoTask(reason) => {
-                    batch.skipped.push(SkippedFile { path: files[source].path.clone(), reason });
+                    batch.skipped.push(SkippedFile {
+                        path: files[source].path.clone(),
+                        reason,
+                    });
                 }
                 Read::Faulty(found) => faults.extend(found),
             }
@@ -61,11 +69,17 @@ impl Batch {
         Err(refusal(faults))
     }
 
+    /// The tasks of these slugs alone.
+    pub(in crate::tasks) fn only<T>(mut self, slugs: &HashMap<String, T>) -> Self {
+        self.tasks
+            .retain(|task| slugs.contains_key(&task.file.task.slug));
+        self
+    }
+
     /// What the files say, bodies included.
     pub(in crate::tasks) fn tasks(&self, files: &[SourceText]) -> Vec<TaskFile> {
         let whole = |task: &BatchTask| {
-            let text = files.get(task.source).map_or("", |source| source.text.as_str());
-            let body = text.get(task.file.body_start..).unwrap_or_default();
+            let body = task.body(files);
             TaskFile {
                 body: (!body.is_empty()).then(|| body.to_owned()),
                 ..task.file.task.clone()
@@ -75,11 +89,24 @@ impl Batch {
     }
 }
 
+impl BatchTask {
+    /// The body as the file has it.
+    pub(in crate::tasks) fn body<'a>(&self, files: &'a [SourceText]) -> &'a str {
+        let text = files
+            .get(self.source)
+            .map_or("", |source| source.text.as_str());
+        text.get(self.file.body_start..).unwrap_or_default()
+    }
+}
+
 /// Files that claim one id, and paths that are given twice: each of them is told.
 fn twins(files: &[SourceText], tasks: &[BatchTask]) -> Vec<Fault> {
     let mut by_id: HashMap<&str, Vec<usize>> = HashMap::with_capacity(tasks.len());
     for task in tasks {
-        by_id.entry(&task.file.task.slug).or_default().push(task.source);
+        by_id
+            .entry(&task.file.task.slug)
+            .or_default()
+            .push(task.source);
     }
     let mut by_path: HashMap<&str, usize> = HashMap::with_capacity(files.len());
     for source in files {
@@ -94,7 +121,11 @@ fn twins(files: &[SourceText], tasks: &[BatchTask]) -> Vec<Fault> {
         }
     }
     for (path, times) in by_path.into_iter().filter(|(_, times)| *times > 1) {
-        faults.push(Fault::new(path, "", format!("the path is given {times} times")));
+        faults.push(Fault::new(
+            path,
+            "",
+            format!("the path is given {times} times"),
+        ));
     }
     faults
 }
@@ -122,7 +153,11 @@ fn refusal(mut faults: Vec<Fault>) -> CallError {
     };
     let error = CallError::new(ErrorCode::VALIDATION_ERROR, message)
         .with_details(json!({ "files": faults }));
-    if omitted == 0 { error } else { error.with_detail("omitted", omitted) }
+    if omitted == 0 {
+        error
+    } else {
+        error.with_detail("omitted", omitted)
+    }
 }
 
 #[cfg(test)]
@@ -132,14 +167,19 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: &str) -> SourceText {
-        SourceText { path: path.to_owned(), text: text.to_owned() }
+        SourceText {
+            path: path.to_owned(),
+            text: text.to_owned(),
+        }
     }
 
     fn told(files: &[SourceText]) -> Vec<(String, String)> {
         let details = Batch::read(files).unwrap_err().details.unwrap();
         let text = |fault: &Value, key: &str| fault[key].as_str().unwrap().to_owned();
         let faults = details["files"].as_array().unwrap().iter();
-        faults.map(|fault| (text(fault, "path"), text(fault, "field"))).collect()
+        faults
+            .map(|fault| (text(fault, "path"), text(fault, "field")))
+            .collect()
     }
 
     #[test]
@@ -183,8 +223,9 @@ mod tests {
 
     #[test]
     fn a_thousand_faulty_files_fit_into_one_answer() {
-        let files: Vec<SourceText> =
-            (0..20_000).map(|n| source(&format!("{n}{}.md", "x".repeat(200)), "---\nid: 1\n---\n")).collect();
+        let files: Vec<SourceText> = (0..20_000)
+            .map(|n| source(&format!("{n}{}.md", "x".repeat(200)), "---\nid: 1\n---\n"))
+            .collect();
         let details = Batch::read(&files).unwrap_err().details.unwrap();
         assert!(details.to_string().len() < 4 << 20);
         let told = details["files"].as_array().unwrap().len() as u64;

@@ -10,7 +10,7 @@ use alkhub_taskgraph::cycles::find_cycles;
 use super::batch::Batch;
 use super::{ImportReport, MissingReference, SourceText};
 use crate::error::HubError;
-use crate::tasks::graph::cycle_error;
+use crate::tasks::graph::{cycle_error, edges_among};
 use crate::tasks::places;
 
 /// Brings a batch into the project, whose row is locked.
@@ -41,7 +41,10 @@ pub(in crate::tasks) async fn bring_in(
         missing: report
             .missing
             .into_iter()
-            .map(|missing| MissingReference { task: missing.task, unknown: missing.unknown })
+            .map(|missing| MissingReference {
+                task: missing.task,
+                unknown: missing.unknown,
+            })
             .collect(),
     })
 }
@@ -72,19 +75,20 @@ async fn refuse_cycles(
     project: &ProjectId,
 ) -> Result<(), HubError> {
     let edges = queries::project_edges(transaction, project).await?;
-    // They come sorted by slug, so the same files name the same circle each time.
-    let pairs: Vec<(&TaskId, &TaskId)> =
-        edges.iter().map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id)).collect();
-    let cycles = find_cycles(&pairs);
-    if cycles.is_empty() {
+    let pairs: Vec<(&TaskId, &TaskId)> = edges
+        .iter()
+        .map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id))
+        .collect();
+    if find_cycles(&pairs).is_empty() {
         return Ok(());
     }
     let rows = queries::task_outlines(transaction, project).await?;
-    let slugs: HashMap<&TaskId, &str> =
-        rows.iter().map(|row| (&row.id, row.slug.as_str())).collect();
-    let named: Vec<Vec<&str>> = cycles
-        .iter()
-        .map(|cycle| cycle.iter().filter_map(|id| slugs.get(*id).copied()).collect())
+    // By slug, so that the same files name the same circles each time.
+    let mut named: Vec<(String, String)> = edges_among(&rows, &edges)
+        .into_iter()
+        .map(|edge| (edge.from, edge.to))
         .collect();
+    named.sort();
+    let named = find_cycles(&named);
     Err(cycle_error(&named).into())
 }

@@ -6,7 +6,10 @@ use super::{file, get, go, import, slugs, task};
 use crate::support::{TestHub, audit_actions, each_hub};
 
 fn simple(slug: &str, more: &str) -> Value {
-    file(&format!("{slug}.md"), &format!("---\nid: {slug}\nname: {slug}\n{more}---\nBody of {slug}\n"))
+    file(
+        &format!("{slug}.md"),
+        &format!("---\nid: {slug}\nname: {slug}\n{more}---\nBody of {slug}\n"),
+    )
 }
 
 fn counts(report: &Value) -> (u64, u64, u64) {
@@ -16,7 +19,10 @@ fn counts(report: &Value) -> (u64, u64, u64) {
 
 async fn all_slugs(hub: &TestHub, project: &str) -> Vec<String> {
     let listed = hub.ok("task.list", json!({ "projectId": project })).await;
-    let mut found: Vec<String> = slugs(&listed["items"]).into_iter().map(str::to_owned).collect();
+    let mut found: Vec<String> = slugs(&listed["items"])
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     found.sort();
     found
 }
@@ -25,7 +31,11 @@ async fn all_slugs(hub: &TestHub, project: &str) -> Vec<String> {
 async fn an_import_inserts_then_finds_nothing_new() {
     each_hub(async |hub| {
         let project = hub.project("p", None).await;
-        let files = [simple("a", ""), simple("b", "depends_on: [a]\n"), file("README.md", "# Hi\n")];
+        let files = [
+            simple("a", ""),
+            simple("b", "depends_on: [a]\n"),
+            file("README.md", "# Hi\n"),
+        ];
         let report = import(hub, &project, &files).await;
         assert_eq!(counts(&report), (2, 0, 0));
         assert_eq!(report["dryRun"], false);
@@ -33,9 +43,16 @@ async fn an_import_inserts_then_finds_nothing_new() {
         let report = import(hub, &project, &files).await;
         assert_eq!(counts(&report), (0, 0, 2));
         let b = get(hub, &project, "b").await;
-        assert_eq!((&b["path"], &b["body"]), (&json!("b"), &json!("Body of b\n")));
+        assert_eq!(
+            (&b["path"], &b["body"]),
+            (&json!("b"), &json!("Body of b\n"))
+        );
         assert_eq!(b["dependencies"][0]["slug"], "a");
-        assert!(audit_actions(&hub.database).await.contains(&"task.imported".to_owned()));
+        assert!(
+            audit_actions(&hub.database)
+                .await
+                .contains(&"task.imported".to_owned())
+        );
     })
     .await;
 }
@@ -79,12 +96,25 @@ async fn sync_never_overwrites_status() {
         import(hub, &project, &[simple("a", "status: pending\n")]).await;
         let a = get(hub, &project, "a").await;
         let started = go(hub, &a, "in-progress").await;
-        let report = import(hub, &project, &[simple("a", "status: pending\nrisk: low\n")]).await;
+        let report = import(
+            hub,
+            &project,
+            &[simple("a", "status: pending\nrisk: low\n")],
+        )
+        .await;
         assert_eq!(counts(&report), (0, 1, 0));
         let after = get(hub, &project, "a").await;
-        assert_eq!((&after["status"], &after["risk"]), (&json!("in-progress"), &json!("low")));
+        assert_eq!(
+            (&after["status"], &after["risk"]),
+            (&json!("in-progress"), &json!("low"))
+        );
         assert_eq!(after["startedAt"], started["startedAt"]);
-        let report = import(hub, &project, &[simple("a", "status: completed\nrisk: low\n")]).await;
+        let report = import(
+            hub,
+            &project,
+            &[simple("a", "status: completed\nrisk: low\n")],
+        )
+        .await;
         assert_eq!(counts(&report), (0, 0, 1));
     })
     .await;
@@ -109,9 +139,15 @@ async fn a_new_task_takes_status_and_times_of_its_file() {
         let moment = json!("2026-02-03T00:00:00.000Z");
         let task = async |slug: &str| get(hub, &project, slug).await;
         let done = task("done").await;
-        assert_eq!((&done["completedAt"], &done["startedAt"]), (&moment, &Value::Null));
+        assert_eq!(
+            (&done["completedAt"], &done["startedAt"]),
+            (&moment, &Value::Null)
+        );
         let doing = task("doing").await;
-        assert_eq!((&doing["startedAt"], &doing["completedAt"]), (&moment, &Value::Null));
+        assert_eq!(
+            (&doing["startedAt"], &doing["completedAt"]),
+            (&moment, &Value::Null)
+        );
         assert!(task("now").await["startedAt"].is_string());
         assert_eq!(task("failed").await["status"], "failed");
     })
@@ -123,9 +159,18 @@ async fn the_dependencies_of_a_file_replace_those_of_its_task() {
     each_hub(async |hub| {
         let project = hub.project("p", None).await;
         let (a, b) = (simple("a", ""), simple("b", ""));
-        import(hub, &project, &[a.clone(), b.clone(), simple("c", "depends_on: [a]\n")]).await;
-        let report =
-            import(hub, &project, &[a.clone(), b.clone(), simple("c", "depends_on: [b]\n")]).await;
+        import(
+            hub,
+            &project,
+            &[a.clone(), b.clone(), simple("c", "depends_on: [a]\n")],
+        )
+        .await;
+        let report = import(
+            hub,
+            &project,
+            &[a.clone(), b.clone(), simple("c", "depends_on: [b]\n")],
+        )
+        .await;
         assert_eq!(counts(&report), (0, 1, 2));
         let c = get(hub, &project, "c").await;
         assert_eq!(slugs(&c["dependencies"]), ["b"]);
@@ -143,10 +188,12 @@ async fn missing_prerequisites_are_kept_and_tried_again() {
         let project = hub.project("p", None).await;
         let a = simple("a", "depends_on: [b, c]\n");
         let report = import(hub, &project, std::slice::from_ref(&a)).await;
-        let missing =
-            json!([{ "task": "a", "unknown": "b" }, { "task": "a", "unknown": "c" }]);
+        let missing = json!([{ "task": "a", "unknown": "b" }, { "task": "a", "unknown": "c" }]);
         assert_eq!(report["missing"], missing);
-        assert_eq!(get(hub, &project, "a").await["metadata"]["missing"], json!(["b", "c"]));
+        assert_eq!(
+            get(hub, &project, "a").await["metadata"]["missing"],
+            json!(["b", "c"])
+        );
         // The next import brings one of them, without the file of the task that waits.
         let report = import(hub, &project, &[simple("b", "")]).await;
         assert_eq!(counts(&report), (1, 1, 0));
@@ -155,9 +202,15 @@ async fn missing_prerequisites_are_kept_and_tried_again() {
         assert_eq!(found["metadata"], json!({ "missing": ["c"] }));
         task(hub, &project, "c", json!({})).await;
         let report = import(hub, &project, &[a]).await;
-        assert_eq!((counts(&report), &report["missing"]), ((0, 1, 0), &json!([])));
+        assert_eq!(
+            (counts(&report), &report["missing"]),
+            ((0, 1, 0), &json!([]))
+        );
         let found = get(hub, &project, "a").await;
-        assert_eq!((slugs(&found["dependencies"]), &found["metadata"]), (vec!["b", "c"], &json!({})));
+        assert_eq!(
+            (slugs(&found["dependencies"]), &found["metadata"]),
+            (vec!["b", "c"], &json!({}))
+        );
     })
     .await;
 }
@@ -175,9 +228,18 @@ async fn pruning_deletes_pending_tasks_whose_file_is_gone() {
         task(hub, &project, "by-hand", json!({})).await;
         let input = json!({ "projectId": project, "files": [files[0]], "prune": true });
         let report = hub.ok("task.import", input).await;
-        assert_eq!((&report["pruned"], &report["gone"]), (&json!(["gone"]), &json!(["started"])));
-        assert_eq!(report["missing"], json!([{ "task": "keep", "unknown": "gone" }]));
-        assert_eq!(all_slugs(hub, &project).await, ["by-hand", "keep", "started"]);
+        assert_eq!(
+            (&report["pruned"], &report["gone"]),
+            (&json!(["gone"]), &json!(["started"]))
+        );
+        assert_eq!(
+            report["missing"],
+            json!([{ "task": "keep", "unknown": "gone" }])
+        );
+        assert_eq!(
+            all_slugs(hub, &project).await,
+            ["by-hand", "keep", "started"]
+        );
     })
     .await;
 }
@@ -192,7 +254,10 @@ async fn a_dry_run_reports_and_changes_nothing() {
         let files = [simple("a", "risk: low\ndepends_on: [c]\n"), simple("c", "")];
         let input = json!({ "projectId": project, "files": files, "prune": true, "dryRun": true });
         let report = hub.ok("task.import", input).await;
-        assert_eq!((counts(&report), &report["pruned"]), ((1, 1, 0), &json!(["b"])));
+        assert_eq!(
+            (counts(&report), &report["pruned"]),
+            ((1, 1, 0), &json!(["b"]))
+        );
         assert_eq!(report["dryRun"], true);
         assert_eq!(get(hub, &project, "a").await, before);
         assert_eq!(all_slugs(hub, &project).await, ["a", "b"]);
@@ -207,14 +272,24 @@ async fn notes_stay_when_the_text_before_them_changes() {
         let project = hub.project("p", None).await;
         import(hub, &project, &[simple("a", "")]).await;
         let a = get(hub, &project, "a").await;
-        let noted = hub.ok("task.addNote", json!({ "id": a["id"], "text": "kept" })).await;
+        let noted = hub
+            .ok("task.addNote", json!({ "id": a["id"], "text": "kept" }))
+            .await;
         let report = import(hub, &project, &[simple("a", "")]).await;
         assert_eq!(counts(&report), (0, 0, 1));
         let changed = file("a.md", "---\nid: a\nname: a\n---\nNew text");
         let report = import(hub, &project, &[changed]).await;
         assert_eq!(counts(&report), (0, 1, 0));
-        let body = get(hub, &project, "a").await["body"].as_str().unwrap().to_owned();
-        let notes = noted["body"].as_str().unwrap().strip_prefix("Body of a\n").unwrap().to_owned();
+        let body = get(hub, &project, "a").await["body"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let notes = noted["body"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("Body of a\n")
+            .unwrap()
+            .to_owned();
         assert_eq!(body, format!("New text{notes}"));
     })
     .await;
@@ -230,7 +305,12 @@ async fn other_notes_of_a_row_and_its_retentions_stay() {
         hub.ok("task.update", mine).await;
         let edge = json!({ "taskId": b["id"], "dependsOnId": a["id"], "qualityRetention": 0.3 });
         hub.ok("task.dependency.add", edge).await;
-        import(hub, &project, &[simple("a", ""), simple("b", "depends_on: [a]\nextra: 1\n")]).await;
+        import(
+            hub,
+            &project,
+            &[simple("a", ""), simple("b", "depends_on: [a]\nextra: 1\n")],
+        )
+        .await;
         let after = get(hub, &project, "b").await;
         let notes = json!({ "files": ["x.rs"], "frontmatter": "extra: 1\n" });
         assert_eq!(after["metadata"], notes);
@@ -245,8 +325,13 @@ async fn thousands_of_files_come_in_at_once() {
         let project = hub.project("p", None).await;
         let text = |number: usize| {
             let slug = format!("t{number}");
-            let before = number.checked_sub(1).map_or_else(String::new, |n| format!("t{n}"));
-            simple(&slug, &format!("depends_on: [{before}]\ntags: [x, \"y\"]\n"))
+            let before = number
+                .checked_sub(1)
+                .map_or_else(String::new, |n| format!("t{n}"));
+            simple(
+                &slug,
+                &format!("depends_on: [{before}]\ntags: [x, \"y\"]\n"),
+            )
         };
         let files: Vec<Value> = (0..3_000).map(text).collect();
         assert_eq!(counts(&import(hub, &project, &files).await), (3_000, 0, 0));
@@ -254,9 +339,18 @@ async fn thousands_of_files_come_in_at_once() {
         let changed: Vec<Value> = (0..3_000)
             .map(|number| simple(&format!("t{number}"), "risk: low\n"))
             .collect();
-        assert_eq!(counts(&import(hub, &project, &changed).await), (0, 3_000, 0));
+        assert_eq!(
+            counts(&import(hub, &project, &changed).await),
+            (0, 3_000, 0)
+        );
         let input = json!({ "projectId": project, "files": [], "prune": true });
-        assert_eq!(hub.ok("task.import", input).await["pruned"].as_array().unwrap().len(), 3_000);
+        assert_eq!(
+            hub.ok("task.import", input).await["pruned"]
+                .as_array()
+                .unwrap()
+                .len(),
+            3_000
+        );
     })
     .await;
 }

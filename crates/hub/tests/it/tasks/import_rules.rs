@@ -6,11 +6,19 @@ use super::{file, get, import, issue_paths, task, told};
 use crate::support::{TestHub, each_hub};
 
 fn plain(slug: &str, more: &str) -> Value {
-    file(&format!("{slug}.md"), &format!("---\nid: {slug}\nname: {slug}\n{more}---\n"))
+    file(
+        &format!("{slug}.md"),
+        &format!("---\nid: {slug}\nname: {slug}\n{more}---\n"),
+    )
 }
 
 async fn refuse(hub: &TestHub, project: &str, files: &[Value]) -> alkhub_operations::CallError {
-    let error = hub.err("task.import", json!({ "projectId": project, "files": files })).await;
+    let error = hub
+        .err(
+            "task.import",
+            json!({ "projectId": project, "files": files }),
+        )
+        .await;
     let listed = hub.ok("task.list", json!({ "projectId": project })).await;
     assert_eq!(listed["items"], json!([]), "something was written");
     error
@@ -31,7 +39,10 @@ async fn every_faulty_file_is_named_in_one_answer() {
             file("twin-1.md", "---\nid: twin\nname: T\n---\n"),
             file("twin-2.md", "---\nid: twin\nname: T\n---\n"),
             file("nul.md", "---\nid: nul\nname: N\n---\na\u{0}b"),
-            file("large.md", &format!("---\nid: l\nname: L\n---\n{}", "x".repeat(1 << 20))),
+            file(
+                "large.md",
+                &format!("---\nid: l\nname: L\n---\n{}", "x".repeat(1 << 20)),
+            ),
             file("../out.md", "---\nid: o\nname: O\n---\n"),
             file("/abs.md", "---\nid: b\nname: B\n---\n"),
             file("back\\slash.md", "---\nid: c\nname: C\n---\n"),
@@ -43,7 +54,12 @@ async fn every_faulty_file_is_named_in_one_answer() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|fault| (fault["path"].as_str().unwrap(), fault["field"].as_str().unwrap()))
+            .map(|fault| {
+                (
+                    fault["path"].as_str().unwrap(),
+                    fault["field"].as_str().unwrap(),
+                )
+            })
             .collect();
         assert_eq!(
             told,
@@ -74,10 +90,14 @@ async fn every_faulty_file_is_named_in_one_answer() {
 async fn a_thousand_faulty_files_are_one_report() {
     each_hub(async |hub| {
         let project = hub.project("p", None).await;
-        let files: Vec<Value> =
-            (0..1_000).map(|n| file(&format!("f{n}.md"), "---\nname: x\n---\n")).collect();
+        let files: Vec<Value> = (0..1_000)
+            .map(|n| file(&format!("f{n}.md"), "---\nname: x\n---\n"))
+            .collect();
         let error = refuse(hub, &project, &files).await;
-        assert_eq!(error.details.unwrap()["files"].as_array().unwrap().len(), 1_000);
+        assert_eq!(
+            error.details.unwrap()["files"].as_array().unwrap().len(),
+            1_000
+        );
     })
     .await;
 }
@@ -94,7 +114,10 @@ async fn circles_reject_the_import_with_their_paths() {
             plain("y", "depends_on: [x]\n"),
         ];
         let error = refuse(hub, &project, &files).await;
-        assert_eq!(told(&error), ("UNPROCESSABLE".to_owned(), "cycle".to_owned()));
+        assert_eq!(
+            told(&error),
+            ("UNPROCESSABLE".to_owned(), "cycle".to_owned())
+        );
         let details = error.details.unwrap();
         assert_eq!(details["cycles"], json!([["a", "b", "c"], ["x", "y"]]));
         assert!(error.message.contains("a → b → c → a"), "{}", error.message);
@@ -124,7 +147,10 @@ async fn a_circle_through_a_reference_that_was_missing_is_found() {
         import(hub, &project, &[plain("a", "depends_on: [b]\n")]).await;
         let input = json!({ "projectId": project, "files": [plain("b", "depends_on: [a]\n")] });
         assert_eq!(told(&hub.err("task.import", input).await).1, "cycle");
-        assert_eq!(get(hub, &project, "a").await["metadata"]["missing"], json!(["b"]));
+        assert_eq!(
+            get(hub, &project, "a").await["metadata"]["missing"],
+            json!(["b"])
+        );
     })
     .await;
 }
@@ -159,7 +185,12 @@ async fn hostile_front_matter_is_refused_soon() {
         }
         bomb.push_str("---\n");
         let deep = format!("---\nid: d\nname: D\nx: {}\n---\n", "[".repeat(10_000));
-        let error = refuse(hub, &project, &[file("bomb.md", &bomb), file("deep.md", &deep)]).await;
+        let error = refuse(
+            hub,
+            &project,
+            &[file("bomb.md", &bomb), file("deep.md", &deep)],
+        )
+        .await;
         assert_eq!(error.details.unwrap()["files"].as_array().unwrap().len(), 2);
     })
     .await;
@@ -170,12 +201,15 @@ async fn imports_at_once_do_not_mix() {
     each_hub(async |hub| {
         let project = hub.project("p", None).await;
         let run = async |risk: &str| {
-            let files: Vec<Value> =
-                (0..50).map(|n| plain(&format!("t{n}"), &format!("risk: {risk}\n"))).collect();
+            let files: Vec<Value> = (0..50)
+                .map(|n| plain(&format!("t{n}"), &format!("risk: {risk}\n")))
+                .collect();
             import(hub, &project, &files).await
         };
         tokio::join!(run("low"), run("high"), run("medium"));
-        let listed = hub.ok("task.list", json!({ "projectId": project, "limit": 500 })).await;
+        let listed = hub
+            .ok("task.list", json!({ "projectId": project, "limit": 500 }))
+            .await;
         let items = listed["items"].as_array().unwrap();
         assert_eq!(items.len(), 50);
         assert!(items.iter().all(|item| item["risk"] == items[0]["risk"]));

@@ -24,11 +24,19 @@ async fn a_task_has_all_columns_and_times_in_milliseconds() {
             )
             .await;
         assert_eq!(made["slug"], "Ünï code/1");
-        assert_eq!((&made["name"], &made["status"]), (&json!("Name"), &json!("pending")));
+        assert_eq!(
+            (&made["name"], &made["status"]),
+            (&json!("Name"), &json!("pending"))
+        );
         assert_eq!(made["tags"], json!(["x", "y"]));
         assert_eq!(made["dueAt"], "2026-11-24T08:10:53.120Z");
         assert_eq!(made["body"], "text\n");
-        for null in ["startedAt", "completedAt", "fileCreatedAt", "fileModifiedAt"] {
+        for null in [
+            "startedAt",
+            "completedAt",
+            "fileCreatedAt",
+            "fileModifiedAt",
+        ] {
             assert_eq!(made[null], Value::Null);
         }
         let created = made["createdAt"].as_str().unwrap();
@@ -36,8 +44,15 @@ async fn a_task_has_all_columns_and_times_in_milliseconds() {
         let found = get(hub, &project, "Ünï code/1").await;
         assert_eq!(found["dependencies"][0]["slug"], "before");
         assert_eq!(found["dependencies"][0]["qualityRetention"], 0.9);
-        assert_eq!((&found["dependents"], &found["mapping"]), (&json!([]), &Value::Null));
-        assert!(audit_actions(&hub.database).await.contains(&"task.created".to_owned()));
+        assert_eq!(
+            (&found["dependents"], &found["mapping"]),
+            (&json!([]), &Value::Null)
+        );
+        assert!(
+            audit_actions(&hub.database)
+                .await
+                .contains(&"task.created".to_owned())
+        );
     })
     .await;
 }
@@ -48,7 +63,9 @@ async fn a_slug_is_made_from_the_name_and_numbered_on_a_clash() {
         let project = hub.project("p", None).await;
         let mut made = Vec::new();
         for name in ["Log in!", "log IN", "Log in", "???"] {
-            let task = hub.ok("task.create", json!({ "projectId": project, "name": name })).await;
+            let task = hub
+                .ok("task.create", json!({ "projectId": project, "name": name }))
+                .await;
             made.push(task["slug"].as_str().unwrap().to_owned());
         }
         assert_eq!(made, ["log-in", "log-in-2", "log-in-3", "task"]);
@@ -59,12 +76,18 @@ async fn a_slug_is_made_from_the_name_and_numbered_on_a_clash() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slug_is_taken_once_a_project() {
     each_hub(async |hub| {
-        let (one, two) = (hub.project("one", None).await, hub.project("two", None).await);
+        let (one, two) = (
+            hub.project("one", None).await,
+            hub.project("two", None).await,
+        );
         task(hub, &one, "a", json!({})).await;
         task(hub, &two, "a", json!({})).await;
         let again = json!({ "projectId": one, "slug": "a", "name": "A" });
         let error = hub.err("task.create", again).await;
-        assert_eq!(told(&error), ("CONFLICT".to_owned(), "slug_taken".to_owned()));
+        assert_eq!(
+            told(&error),
+            ("CONFLICT".to_owned(), "slug_taken".to_owned())
+        );
     })
     .await;
 }
@@ -83,8 +106,16 @@ async fn all_bad_fields_are_named_at_once() {
         assert_eq!(
             issue_paths(&error),
             [
-                "/slug", "/name", "/path", "/tags/0", "/assignee", "/dueAt", "/body",
-                "/dependsOn/0", "/metadata/frontmatter", "/metadata/missing",
+                "/slug",
+                "/name",
+                "/path",
+                "/tags/0",
+                "/assignee",
+                "/dueAt",
+                "/body",
+                "/dependsOn/0",
+                "/metadata/frontmatter",
+                "/metadata/missing",
             ]
         );
         for (field, value) in [
@@ -146,9 +177,13 @@ async fn an_archived_project_takes_no_tasks() {
     each_hub(async |hub| {
         let project = hub.project("p", None).await;
         hub.ok("project.archive", json!({ "id": project })).await;
-        let error = hub.err("task.create", json!({ "projectId": project, "name": "A" })).await;
+        let error = hub
+            .err("task.create", json!({ "projectId": project, "name": "A" }))
+            .await;
         assert_eq!(told(&error), ("CONFLICT".to_owned(), "archived".to_owned()));
-        let error = hub.err("task.import", json!({ "projectId": project, "files": [] })).await;
+        let error = hub
+            .err("task.import", json!({ "projectId": project, "files": [] }))
+            .await;
         assert_eq!(told(&error), ("CONFLICT".to_owned(), "archived".to_owned()));
     })
     .await;
@@ -162,13 +197,21 @@ async fn a_hidden_task_and_one_that_is_not_there_answer_alike() {
         let stranger = hub.account("stranger@example.org", AccessLevel::User).await;
         let key = hub.key(&stranger, &["task:*"]).await;
         for (operation, hidden, absent) in [
-            ("task.get", json!({ "id": hidden["id"] }), json!({ "id": "nothing" })),
+            (
+                "task.get",
+                json!({ "id": hidden["id"] }),
+                json!({ "id": "nothing" }),
+            ),
             (
                 "task.get",
                 json!({ "projectId": project, "slug": "a" }),
                 json!({ "projectId": "nothing", "slug": "a" }),
             ),
-            ("task.delete", json!({ "id": hidden["id"] }), json!({ "id": "nothing" })),
+            (
+                "task.delete",
+                json!({ "id": hidden["id"] }),
+                json!({ "id": "nothing" }),
+            ),
             (
                 "task.import",
                 json!({ "projectId": project, "files": [] }),
@@ -189,15 +232,23 @@ async fn a_hidden_task_and_one_that_is_not_there_answer_alike() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_a_key_narrowed_to_a_project_stays_in_it() {
     each_hub(async |hub| {
-        let (inside, outside) = (hub.project("in", None).await, hub.project("out", None).await);
+        let (inside, outside) = (
+            hub.project("in", None).await,
+            hub.project("out", None).await,
+        );
         task(hub, &inside, "a", json!({})).await;
         let hidden = task(hub, &outside, "b", json!({})).await;
         let admin = hub.ok("hub.whoami", json!({})).await["account"]["id"].clone();
         let admin = admin.as_str().unwrap().into();
-        let key = hub.narrowed_key(&admin, &["*"], json!({ "project": [inside] })).await;
+        let key = hub
+            .narrowed_key(&admin, &["*"], json!({ "project": [inside] }))
+            .await;
         let listed = hub.call(&key, "task.list", json!({})).await.unwrap();
         assert_eq!(slugs(&listed["items"]), ["a"]);
-        let error = hub.call(&key, "task.get", json!({ "id": hidden["id"] })).await.unwrap_err();
+        let error = hub
+            .call(&key, "task.get", json!({ "id": hidden["id"] }))
+            .await
+            .unwrap_err();
         assert_eq!(error.code.as_str(), "NOT_FOUND");
         let input = json!({ "projectId": outside, "name": "c" });
         let error = hub.call(&key, "task.create", input).await.unwrap_err();
@@ -212,8 +263,20 @@ async fn lists_filter_page_and_leave_out_bodies() {
         let project = hub.project("p", None).await;
         let more = json!({ "tags": ["x", "y"], "path": "docs/a", "assignee": "ann", "body": "b" });
         let a = task(hub, &project, "a", more).await;
-        task(hub, &project, "b", json!({ "tags": ["y"], "priority": "high" })).await;
-        task(hub, &project, "c", json!({ "dueAt": "2026-01-01T00:00:00Z", "path": "docs/c" })).await;
+        task(
+            hub,
+            &project,
+            "b",
+            json!({ "tags": ["y"], "priority": "high" }),
+        )
+        .await;
+        task(
+            hub,
+            &project,
+            "c",
+            json!({ "dueAt": "2026-01-01T00:00:00Z", "path": "docs/c" }),
+        )
+        .await;
         go(hub, &a, "in-progress").await;
         let list = async |mut filter: Value| {
             filter["projectId"] = json!(project);
@@ -238,9 +301,15 @@ async fn lists_filter_page_and_leave_out_bodies() {
         let first = list(json!({ "limit": 2 })).await;
         let cursor = first["nextCursor"].clone();
         let second = list(json!({ "limit": 2, "cursor": cursor })).await;
-        assert_eq!((slugs(&second["items"]), second.get("nextCursor")), (vec!["c"], None));
+        assert_eq!(
+            (slugs(&second["items"]), second.get("nextCursor")),
+            (vec!["c"], None)
+        );
         let other = json!({ "projectId": project, "cursor": cursor, "priority": "high" });
-        assert_eq!(hub.err("task.list", other).await.code.as_str(), "VALIDATION_ERROR");
+        assert_eq!(
+            hub.err("task.list", other).await.code.as_str(),
+            "VALIDATION_ERROR"
+        );
     })
     .await;
 }

@@ -26,7 +26,9 @@ async fn worked_on(hub: &TestHub, project: &str, slug: &str) -> (Value, MappingI
         data: SessionData::default(),
         metadata: Metadata::new(),
     };
-    let session = sessions::create_session(&transaction, new, &[slug.to_owned()]).await.unwrap();
+    let session = sessions::create_session(&transaction, new, &[slug.to_owned()])
+        .await
+        .unwrap();
     let new = NewMapping {
         session_id: session.id,
         spoke_id: None,
@@ -35,7 +37,9 @@ async fn worked_on(hub: &TestHub, project: &str, slug: &str) -> (Value, MappingI
         task_id: Some(TaskId::from(made["id"].as_str().unwrap())),
         metadata: Metadata::new(),
     };
-    let mapping = coordination::create_mapping(&transaction, new).await.unwrap();
+    let mapping = coordination::create_mapping(&transaction, new)
+        .await
+        .unwrap();
     transaction.commit().await.unwrap();
     (made, mapping.id)
 }
@@ -43,21 +47,46 @@ async fn worked_on(hub: &TestHub, project: &str, slug: &str) -> (Value, MappingI
 async fn mapping(hub: &TestHub, id: &MappingId) -> Mapping {
     let database: &Database = &hub.database;
     let reader = database.reader();
-    coordination::mapping_by_id(reader, &alkhub_storage::Scope::All, id).await.unwrap().unwrap()
+    coordination::mapping_by_id(reader, &alkhub_storage::Scope::All, id)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i2_an_active_mapping_follows_its_task_and_ends_once() {
     each_hub(async |hub| {
         let project = hub.project("p", None).await;
-        for (to, expected) in [("completed", "completed"), ("failed", "failed"), ("pending", "aborted")] {
+        for (to, expected) in [
+            ("completed", "completed"),
+            ("failed", "failed"),
+            ("pending", "aborted"),
+        ] {
             let (made, id) = worked_on(hub, &project, to).await;
-            let moved = hub.ok("task.updateStatus", json!({ "id": made["id"], "status": to })).await;
-            assert_eq!((&moved["task"]["status"], &moved["mapping"]["status"]), (&json!(to), &json!(expected)));
+            let moved = hub
+                .ok(
+                    "task.updateStatus",
+                    json!({ "id": made["id"], "status": to }),
+                )
+                .await;
+            assert_eq!(
+                (&moved["task"]["status"], &moved["mapping"]["status"]),
+                (&json!(to), &json!(expected))
+            );
             assert_eq!(mapping(hub, &id).await.status.as_str(), expected);
+            let history = hub.ok("task.history", json!({ "id": made["id"] })).await;
+            let tries: Vec<&Value> = history["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|item| item["kind"] == "mapping")
+                .collect();
+            assert_eq!((tries.len(), &tries[0]["mapping"]), (1, &json!(id)));
         }
         let database: &Database = &hub.database;
-        let broken = coordination::status_mismatches(database.reader()).await.unwrap();
+        let broken = coordination::status_mismatches(database.reader())
+            .await
+            .unwrap();
         assert!(broken.is_empty(), "{broken:?}");
     })
     .await;
@@ -69,12 +98,20 @@ async fn r4_a_blocked_task_leaves_its_mapping_as_it_is() {
         let project = hub.project("p", None).await;
         let (made, id) = worked_on(hub, &project, "a").await;
         let before = mapping(hub, &id).await;
-        let moved =
-            hub.ok("task.updateStatus", json!({ "id": made["id"], "status": "blocked" })).await;
+        let moved = hub
+            .ok(
+                "task.updateStatus",
+                json!({ "id": made["id"], "status": "blocked" }),
+            )
+            .await;
         assert_eq!(moved["mapping"]["status"], "active");
         assert_eq!(mapping(hub, &id).await, before);
-        let error =
-            hub.err("task.updateStatus", json!({ "id": made["id"], "status": "completed" })).await;
+        let error = hub
+            .err(
+                "task.updateStatus",
+                json!({ "id": made["id"], "status": "completed" }),
+            )
+            .await;
         assert_eq!(told(&error).1, "illegal_transition");
         assert_eq!(get(hub, &project, "a").await["mapping"]["id"], json!(id));
     })
@@ -87,10 +124,17 @@ async fn a_task_in_work_is_deleted_by_force_alone() {
         let project = hub.project("p", None).await;
         let (made, id) = worked_on(hub, &project, "a").await;
         let error = hub.err("task.delete", json!({ "id": made["id"] })).await;
-        assert_eq!(told(&error), ("CONFLICT".to_owned(), "active_mapping".to_owned()));
-        hub.ok("task.delete", json!({ "id": made["id"], "force": true })).await;
+        assert_eq!(
+            told(&error),
+            ("CONFLICT".to_owned(), "active_mapping".to_owned())
+        );
+        hub.ok("task.delete", json!({ "id": made["id"], "force": true }))
+            .await;
         let after = mapping(hub, &id).await;
-        assert_eq!((after.status.as_str(), after.task_id, after.task_slug), ("aborted", None, None));
+        assert_eq!(
+            (after.status.as_str(), after.task_id, after.task_slug),
+            ("aborted", None, None)
+        );
     })
     .await;
 }
@@ -106,7 +150,8 @@ async fn tasks_in_work_are_not_offered_again() {
         crate::support::execute(&hub.database, &sql).await;
         for order in ["priority", "critical"] {
             let ready = async |exclude: bool| {
-                let input = json!({ "projectId": project, "order": order, "excludeMapped": exclude });
+                let input =
+                    json!({ "projectId": project, "order": order, "excludeMapped": exclude });
                 hub.ok("task.ready", input).await.as_array().unwrap().len()
             };
             assert_eq!((ready(true).await, ready(false).await), (0, 1), "{order}");

@@ -67,8 +67,12 @@ async fn times_tell_the_first_start_and_the_completion() {
         assert_eq!(again["startedAt"], started["startedAt"]);
         let done = go(hub, &made, "completed").await;
         assert!(done["completedAt"].is_string());
-        let reopened =
-            hub.ok("task.updateStatus", json!({ "id": made["id"], "status": "pending", "reopen": true })).await;
+        let reopened = hub
+            .ok(
+                "task.updateStatus",
+                json!({ "id": made["id"], "status": "pending", "reopen": true }),
+            )
+            .await;
         assert_eq!(reopened["task"]["completedAt"], Value::Null);
         assert_eq!(reopened["task"]["startedAt"], started["startedAt"]);
     })
@@ -82,7 +86,10 @@ async fn reopening_leads_to_pending_alone() {
         let done = at(hub, &project, "a", TaskStatus::Completed).await;
         for to in ["in-progress", "failed", "blocked"] {
             let input = json!({ "id": done["id"], "status": to, "reopen": true });
-            assert_eq!(told(&hub.err("task.updateStatus", input).await).1, "illegal_transition");
+            assert_eq!(
+                told(&hub.err("task.updateStatus", input).await).1,
+                "illegal_transition"
+            );
         }
     })
     .await;
@@ -108,7 +115,10 @@ async fn another_status_than_expected_is_refused() {
         let made = task(hub, &project, "a", json!({})).await;
         let input = json!({ "id": made["id"], "status": "failed", "expected": "in-progress" });
         let error = hub.err("task.updateStatus", input).await;
-        assert_eq!(told(&error), ("CONFLICT".to_owned(), "unexpected_status".to_owned()));
+        assert_eq!(
+            told(&error),
+            ("CONFLICT".to_owned(), "unexpected_status".to_owned())
+        );
         assert_eq!(error.details.unwrap()["status"], "pending");
     })
     .await;
@@ -140,7 +150,13 @@ async fn work_waits_for_its_prerequisites_unless_forced() {
         let second = task(hub, &project, "second", json!({ "dependsOn": ["first"] })).await;
         let start = json!({ "id": second["id"], "status": "in-progress" });
         let error = hub.err("task.updateStatus", start.clone()).await;
-        assert_eq!(told(&error), ("UNPROCESSABLE".to_owned(), "unfinished_prerequisites".to_owned()));
+        assert_eq!(
+            told(&error),
+            (
+                "UNPROCESSABLE".to_owned(),
+                "unfinished_prerequisites".to_owned()
+            )
+        );
         assert_eq!(error.details.unwrap()["tasks"][0]["slug"], "first");
         let forced = json!({ "id": second["id"], "status": "in-progress", "force": true });
         hub.ok("task.updateStatus", forced).await;
@@ -158,12 +174,21 @@ async fn the_scope_task_status_moves_and_notes_but_does_not_write() {
         let owner = hub.account("ann@example.org", AccessLevel::User).await;
         let writer = hub.key(&owner, &["project:write", "task:write"]).await;
         let mover = hub.key(&owner, &["task:read", "task:status"]).await;
-        let project = hub.call(&writer, "project.create", json!({ "name": "p" })).await.unwrap();
+        let project = hub
+            .call(&writer, "project.create", json!({ "name": "p" }))
+            .await
+            .unwrap();
         let input = json!({ "projectId": project["id"], "name": "a" });
         let made = hub.call(&writer, "task.create", input).await.unwrap();
         let start = json!({ "id": made["id"], "status": "in-progress" });
         hub.call(&mover, "task.updateStatus", start).await.unwrap();
-        hub.call(&mover, "task.addNote", json!({ "id": made["id"], "text": "n" })).await.unwrap();
+        hub.call(
+            &mover,
+            "task.addNote",
+            json!({ "id": made["id"], "text": "n" }),
+        )
+        .await
+        .unwrap();
         let rename = json!({ "id": made["id"], "name": "b" });
         let error = hub.call(&mover, "task.update", rename).await.unwrap_err();
         assert_eq!(error.code.as_str(), "ACCESS_DENIED");
