@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Workspace(workspace::Workspace),
     #[command(subcommand)]
     Task(task::Task),
+    Graph(crate::graph::Graph),
     #[command(subcommand)]
     Account(account::Account),
     #[command(subcommand)]

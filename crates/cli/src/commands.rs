@@ -33,6 +33,8 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
             completions.run(output)?;
             return Ok(ExitCode::SUCCESS);
         }
+        // Works on files alone and knows no key.
+        Command::Graph(graph) => return graph.run(output),
         command => {
             locate::refuse_key_in_environment()?;
             command
@@ -53,6 +55,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Whoami(whoami) => call(whoami.plan()?, global, output)?,
         Command::Info(info) => call(info.plan()?, global, output)?,
         Command::Health(health) => return health.run(global, output),
+        Command::Graph(graph) => return graph.run(output),
         Command::Completions(completions) => completions.run(output)?,
     }
     Ok(ExitCode::SUCCESS)

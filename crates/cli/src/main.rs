@@ -9,6 +9,7 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod graph;
 mod locate;
 mod output;
 mod plan;

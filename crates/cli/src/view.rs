@@ -175,7 +175,8 @@ fn flatten(value: &Value, name: &str, lines: &mut Vec<(String, String)>) {
                 flatten(inner, &name, lines);
             }
         }
-        Value::Null => {}
+        Value::Null | Value::Object(_) => {}
+        Value::Array(items) if items.is_empty() => lines.push((visible(name), "none".to_owned())),
         _ => lines.push((visible(name), plain(value))),
     }
 }
@@ -201,11 +202,26 @@ fn finish(mut table: Table) -> String {
             column.set_padding((0, 2));
         }
     }
-    let mut text = table.trim_fmt();
-    if !text.is_empty() {
-        text.push('\n');
+    table.to_string().lines().map(trimmed).collect()
+}
+
+/// The line without the spaces at its end, also those before a style that ends there.
+fn trimmed(line: &str) -> String {
+    let mut kept = line.trim_end();
+    let mut styles = Vec::new();
+    while let Some(start) = kept.rfind('\u{1b}').filter(|_| kept.ends_with('m')) {
+        let (before, style) = kept.split_at(start);
+        if style
+            .trim_start_matches(['\u{1b}', '[', ';'])
+            .contains(|letter: char| !(letter.is_ascii_digit() || matches!(letter, ';' | 'm')))
+        {
+            break;
+        }
+        styles.push(style);
+        kept = before.trim_end();
     }
-    text
+    let styles: String = styles.into_iter().rev().collect();
+    format!("{kept}{styles}\n")
 }
 
 impl Column {
@@ -291,6 +307,20 @@ mod tests {
             lines[1].starts_with("a b\u{fffd}[2J  2026-11-24 08:10:53Z"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn no_line_ends_with_spaces_even_inside_a_style() {
+        const COLUMNS: &[Column] = &[column("NAME", "/name"), status("STATUS", "/status")];
+        let rows = [
+            json!({"name": "x", "status": "ok"}),
+            json!({"name": "y", "status": "in-progress"}),
+        ];
+        let text = table(&rows, COLUMNS);
+        assert!(text.contains('\u{1b}'), "{text:?}");
+        for line in anstream::adapter::strip_str(&text).to_string().lines() {
+            assert_eq!(line, line.trim_end(), "{text:?}");
+        }
     }
 
     #[test]

@@ -31,9 +31,9 @@ impl Migrate {
         let work = alkhub_hub::migrate_database(&loaded.config);
         let (applied, version) = super::wait(progress::while_waiting(output, "migrating", work))?
             .map_err(|problem| Failure::Start {
-                message: problem.to_string(),
-                exit_code: problem.exit_code(),
-            })?;
+            message: problem.to_string(),
+            exit_code: problem.exit_code(),
+        })?;
         if output.json {
             return output.document(&json!({"applied": applied, "schemaVersion": version}));
         }

@@ -142,24 +142,29 @@ fn describe(data: &Value) -> String {
         .filter_map(Value::as_str)
         .collect();
     lines.push("Input:".to_owned());
-    for (name, schema) in input
-        .get("properties")
-        .and_then(Value::as_object)
+    let properties = input.get("properties").and_then(Value::as_object);
+    let rows: Vec<(String, String, &str)> = properties
         .into_iter()
         .flatten()
-    {
-        let mark = if required.contains(&name.as_str()) {
-            ""
-        } else {
-            "?"
-        };
-        let about = schema
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        .map(|(name, schema)| {
+            let optional = if required.contains(&name.as_str()) {
+                ""
+            } else {
+                "?"
+            };
+            let about = schema
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            (format!("{name}{optional}"), type_of(input, schema), about)
+        })
+        .collect();
+    let width = |of: fn(&(String, String, &str)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (names, types) = (width(|row| row.0.len()), width(|row| row.1.len()).min(30));
+    for (name, kind, about) in &rows {
         let about = about.lines().next().unwrap_or_default();
         lines.push(
-            format!("  {name}{mark}: {}  {about}", type_of(schema))
+            format!("  {name:names$}  {kind:types$}  {about}")
                 .trim_end()
                 .to_owned(),
         );
@@ -168,24 +173,68 @@ fn describe(data: &Value) -> String {
     lines.join("\n")
 }
 
-fn type_of(schema: &Value) -> String {
+/// Names of the types a schema allows but `null`, which every optional field allows.
+fn type_of(root: &Value, schema: &Value) -> String {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        return words
-            .iter()
-            .map(Value::to_string)
-            .collect::<Vec<_>>()
-            .join(" | ");
+        let words = words.iter().filter_map(Value::as_str);
+        return words.collect::<Vec<_>>().join("|");
     }
-    match schema.get("type") {
-        Some(Value::String(one)) => one.clone(),
-        Some(Value::Array(several)) => several
+    if let Some(word) = schema.get("const").and_then(Value::as_str) {
+        return word.to_owned();
+    }
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let target = target
+            .strip_prefix('#')
+            .and_then(|pointer| root.pointer(pointer));
+        return target.map_or_else(|| "any".to_owned(), |target| type_of(root, target));
+    }
+    let alternatives = ["anyOf", "oneOf"]
+        .iter()
+        .find_map(|name| schema.get(name)?.as_array());
+    let names: Vec<String> = match (schema.get("type"), alternatives) {
+        (Some(Value::String(one)), _) => vec![one.clone()],
+        (Some(Value::Array(several)), _) => several
             .iter()
             .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join(" | "),
-        _ => match schema.get("$ref").and_then(Value::as_str) {
-            Some(reference) => reference.rsplit('/').next().unwrap_or("any").to_owned(),
-            None => "any".to_owned(),
-        },
+            .map(str::to_owned)
+            .collect(),
+        (_, Some(alternatives)) => alternatives.iter().map(|one| type_of(root, one)).collect(),
+        _ => vec!["any".to_owned()],
+    };
+    let named: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != "null")
+        .collect();
+    match (named.as_slice(), schema.get("items")) {
+        (["array"], Some(items)) => format!("[{}]", type_of(root, items)),
+        ([], _) => "null".to_owned(),
+        (several, _) => several.join("|"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_named_through_references_and_alternatives() {
+        let root = json!({"$defs": {"Level": {"oneOf": [{"const": "low"}, {"const": "high"}]}}});
+        let cases = [
+            (json!({"type": ["string", "null"]}), "string"),
+            (
+                json!({"type": "array", "items": {"type": "string"}}),
+                "[string]",
+            ),
+            (
+                json!({"anyOf": [{"$ref": "#/$defs/Level"}, {"type": "null"}]}),
+                "low|high",
+            ),
+            (json!({"enum": ["a", "b"]}), "a|b"),
+            (json!({}), "any"),
+        ];
+        for (schema, expected) in cases {
+            assert_eq!(type_of(&root, &schema), expected, "{schema}");
+        }
     }
 }

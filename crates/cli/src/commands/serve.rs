@@ -1,7 +1,7 @@
 //! `alkhub serve`: starts the hub in this process.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alkhub_server::{Announcement, ServeOptions};
@@ -191,9 +191,21 @@ fn text(announcement: &Announcement, on_terminal: bool) -> String {
         } else {
             text.push_str(&format!("  Admin key   in {}\n", file.display()));
         }
-        text.push_str("Next, in another terminal: alkhub project create demo\n");
+        text.push_str(&format!(
+            "Next, in another terminal: alkhub project create demo{}\n\n",
+            data_dir_option(&announcement.data_dir)
+        ));
     }
     text
+}
+
+/// What other commands must be told to find this hub.
+fn data_dir_option(data_dir: &Path) -> String {
+    if alkhub_hub::config::user_data_dir().as_deref() == Some(data_dir) {
+        String::new()
+    } else {
+        format!(" --data-dir {}", data_dir.display())
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod help;
+mod postgres;
 mod server;
 mod settings;
 mod support;

@@ -493,7 +493,7 @@ fn operations_are_listed_found_shown_and_called() {
     );
     let shown = server.text(&["ops", "show", "task.create"]);
     assert!(
-        shown.contains("projectId: string") && shown.contains("task:write"),
+        shown.contains("  projectId   string ") && shown.contains("task:write"),
         "{shown}"
     );
     let project = server.json(&["call", "project.create", "--input", "{\"name\": \"demo\"}"]);
