@@ -69,6 +69,8 @@ pub(crate) enum Action {
     TaskDeleted,
     #[strum(serialize = "task.imported")]
     TaskImported,
+    #[strum(serialize = "task.synced")]
+    TaskSynced,
     #[strum(serialize = "task.dependency_added")]
     TaskDependencyAdded,
     #[strum(serialize = "task.dependency_removed")]

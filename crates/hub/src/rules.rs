@@ -93,7 +93,11 @@ pub(crate) fn text(field: &str, text: &str, max: usize) -> Result<String, Issue>
 pub(crate) fn line(field: &str, text: &str, max: usize) -> Result<String, Issue> {
     no_nul(field, text)?;
     if text.chars().any(char::is_control) {
-        return Err(Issue::new(field, "control", "must not contain control characters"));
+        return Err(Issue::new(
+            field,
+            "control",
+            "must not contain control characters",
+        ));
     }
     no_longer(field, text, max)?;
     Ok(text.to_owned())
@@ -132,7 +136,11 @@ pub(crate) fn slug_from_name(name: &str) -> String {
         }
     }
     slug.truncate(slug.trim_end_matches('-').len());
-    if slug.is_empty() { "task".to_owned() } else { slug }
+    if slug.is_empty() {
+        "task".to_owned()
+    } else {
+        slug
+    }
 }
 
 /// An e-mail address, trimmed and in lower case: one `@` between two parts without blanks. The part
@@ -157,7 +165,11 @@ pub(crate) fn email(field: &str, text: &str) -> Result<String, Issue> {
 pub(crate) fn tags(field: &str, given: &[String]) -> Result<Vec<String>, Vec<Issue>> {
     let mut issues = Vec::new();
     if given.len() > MAX_TAGS {
-        issues.push(Issue::new(field, "maxItems", format!("at most {MAX_TAGS} tags")));
+        issues.push(Issue::new(
+            field,
+            "maxItems",
+            format!("at most {MAX_TAGS} tags"),
+        ));
     }
     for (index, tag) in given.iter().enumerate() {
         let path = format!("{field}/{index}");
@@ -167,7 +179,11 @@ pub(crate) fn tags(field: &str, given: &[String]) -> Result<Vec<String>, Vec<Iss
             issues.push(issue);
         }
     }
-    if issues.is_empty() { Ok(given.to_vec()) } else { Err(issues) }
+    if issues.is_empty() {
+        Ok(given.to_vec())
+    } else {
+        Err(issues)
+    }
 }
 
 /// A point in time: RFC 3339 with an offset, cut to whole milliseconds.
@@ -220,7 +236,11 @@ pub(crate) fn metadata_patch(
         let message = format!("the notes may be {MAX_METADATA} bytes as JSON");
         issues.push(Issue::new("/metadata", "maxLength", message));
     }
-    if issues.is_empty() { Ok(merged) } else { Err(issues) }
+    if issues.is_empty() {
+        Ok(merged)
+    } else {
+        Err(issues)
+    }
 }
 
 /// Reads a field for which null means something else than absence: `Some(None)` is null.
@@ -247,8 +267,10 @@ pub(crate) fn unchanged(
     if expected.is_none_or(same) {
         return Ok(());
     }
-    Err(CallError::new(ErrorCode::STALE, "the row was changed since it was read")
-        .with_detail("updatedAt", to_wire(updated_at)))
+    Err(
+        CallError::new(ErrorCode::STALE, "the row was changed since it was read")
+            .with_detail("updatedAt", to_wire(updated_at)),
+    )
 }
 
 /// The fields that differ between two views of one row, with their values before and after. The time
@@ -258,7 +280,9 @@ pub(crate) fn changed_fields(
     after: &Value,
 ) -> (Map<String, Value>, Map<String, Value>) {
     let (mut old, mut new) = (Map::new(), Map::new());
-    let (Value::Object(before), Value::Object(after)) = (before, after) else { return (old, new) };
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return (old, new);
+    };
     for (field, value) in after {
         let earlier = before.get(field).unwrap_or(&Value::Null);
         if field != "updatedAt" && earlier != value {
@@ -276,21 +300,37 @@ fn written_by_hub(table: &str) -> &'static [&'static str] {
         "api_keys" => &["rateLimit", "lastIp", "lastUserAgent", "sessionId"],
         "audit_logs" => &["chain"],
         "projects" => &["ownerId", "archivedAt"],
-        "sessions" => {
-            &["retry", "interrupted", "forkedFrom", "spawnFailed", "importing", "role"]
-        }
+        "sessions" => &[
+            "retry",
+            "interrupted",
+            "forkedFrom",
+            "spawnFailed",
+            "importing",
+            "role",
+        ],
         "messages" => &["forkedTokens"],
         "parts" => &["notice"],
         "spokes" => &[
-            "accountId", "instanceId", "connectionId", "limits", "labels", "drain", "bannedUntil",
+            "accountId",
+            "instanceId",
+            "connectionId",
+            "limits",
+            "labels",
+            "drain",
+            "bannedUntil",
         ],
-        "operations" => {
-            &["spec", "override", "builtIn", "specHash", "previousVersions", "pendingSpec"]
-        }
+        "operations" => &[
+            "spec",
+            "override",
+            "builtIn",
+            "specHash",
+            "previousVersions",
+            "pendingSpec",
+        ],
         "roles" => &["builtIn"],
-        "mappings" => {
-            &["phase", "aborting", "blocked", "pending", "summary", "reason", "queued"]
-        }
+        "mappings" => &[
+            "phase", "aborting", "blocked", "pending", "summary", "reason", "queued",
+        ],
         "tasks" => &["unparsed", "missing", "frontmatter"],
         _ => &[],
     }
@@ -306,7 +346,11 @@ fn no_nul(field: &str, text: &str) -> Result<(), Issue> {
 fn no_longer(field: &str, text: &str, max: usize) -> Result<(), Issue> {
     // A character is at least one byte, so most texts need no count.
     if text.len() > max && text.chars().count() > max {
-        return Err(Issue::new(field, "maxLength", format!("must be at most {max} characters")));
+        return Err(Issue::new(
+            field,
+            "maxLength",
+            format!("must be at most {max} characters"),
+        ));
     }
     Ok(())
 }
@@ -315,7 +359,9 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
 }
@@ -332,7 +378,10 @@ mod tests {
     fn a_name_is_trimmed_and_has_1_to_200_characters() {
         assert_eq!(name("/name", "  A b \n").unwrap(), "A b");
         assert!(name("/name", &"ä".repeat(200)).is_ok());
-        assert_eq!(name("/name", &"ä".repeat(201)).unwrap_err().rule, "maxLength");
+        assert_eq!(
+            name("/name", &"ä".repeat(201)).unwrap_err().rule,
+            "maxLength"
+        );
         assert_eq!(name("/name", " \t ").unwrap_err().rule, "minLength");
         assert_eq!(name("/name", "a\u{7}b").unwrap_err().rule, "control");
         assert_eq!(name("/name", "a\0b").unwrap_err().rule, "nul");
@@ -363,7 +412,10 @@ mod tests {
 
     #[test]
     fn an_address_is_trimmed_and_in_lower_case() {
-        assert_eq!(email("/email", " Ann@Example.ORG ").unwrap(), "ann@example.org");
+        assert_eq!(
+            email("/email", " Ann@Example.ORG ").unwrap(),
+            "ann@example.org"
+        );
         assert!(email("/email", "hub@localhost").is_ok());
         for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@.c", "a@c."] {
             assert_eq!(email("/email", bad).unwrap_err().rule, "email", "{bad}");
@@ -376,8 +428,11 @@ mod tests {
         let many: Vec<String> = (0..51).map(|n| n.to_string()).collect();
         assert_eq!(tags("/tags", &many).unwrap_err()[0].rule, "maxItems");
         let bad = [String::new(), "x".repeat(65), "a\nb".to_owned()];
-        let found: Vec<String> =
-            tags("/tags", &bad).unwrap_err().into_iter().map(|issue| issue.path).collect();
+        let found: Vec<String> = tags("/tags", &bad)
+            .unwrap_err()
+            .into_iter()
+            .map(|issue| issue.path)
+            .collect();
         assert_eq!(found, ["/tags/0", "/tags/1", "/tags/2"]);
     }
 
@@ -385,15 +440,27 @@ mod tests {
     fn a_time_needs_an_offset_and_is_cut_to_milliseconds() {
         let parsed = time("/at", "2026-11-24T09:10:53.120456+01:00").unwrap();
         assert_eq!(to_wire(parsed), "2026-11-24T08:10:53.120Z");
-        assert_eq!(to_wire(time("/at", "2016-12-31T23:59:60Z").unwrap()), "2017-01-01T00:00:00.000Z");
-        for bad in ["2026-11-24T08:10:53", "2026-11-24", "soon", "", "0000-01-01T00:00:00Z"] {
+        assert_eq!(
+            to_wire(time("/at", "2016-12-31T23:59:60Z").unwrap()),
+            "2017-01-01T00:00:00.000Z"
+        );
+        for bad in [
+            "2026-11-24T08:10:53",
+            "2026-11-24",
+            "soon",
+            "",
+            "0000-01-01T00:00:00Z",
+        ] {
             assert_eq!(time("/at", bad).unwrap_err().rule, "date-time", "{bad}");
         }
     }
 
     #[test]
     fn a_length_of_time_has_a_unit_and_an_end() {
-        assert_eq!(duration("/window", "7d").unwrap(), Duration::from_secs(7 * 86_400));
+        assert_eq!(
+            duration("/window", "7d").unwrap(),
+            Duration::from_secs(7 * 86_400)
+        );
         for bad in ["7", "", "100000d", "-1d"] {
             assert!(duration("/window", bad).is_err(), "{bad}");
         }
@@ -402,19 +469,31 @@ mod tests {
     #[test]
     fn notes_are_merged_key_by_key_and_null_removes_one() {
         let current = object(json!({"a": 1, "b": 2, "unparsed": {"due": "soon"}}));
-        let merged = metadata_patch("tasks", &current, &object(json!({"a": null, "c": [3]}))).unwrap();
-        assert_eq!(json!(merged), json!({"b": 2, "c": [3], "unparsed": {"due": "soon"}}));
+        let merged =
+            metadata_patch("tasks", &current, &object(json!({"a": null, "c": [3]}))).unwrap();
+        assert_eq!(
+            json!(merged),
+            json!({"b": 2, "c": [3], "unparsed": {"due": "soon"}})
+        );
     }
 
     #[test]
     fn notes_of_the_hub_nul_and_size_are_refused_together() {
         let patch = object(json!({"missing": null, "x": {"y": ["\u{0}"]}, "files": ["a.md"]}));
         let found = metadata_patch("tasks", &Map::new(), &patch).unwrap_err();
-        let found: Vec<(&str, &str)> =
-            found.iter().map(|issue| (issue.path.as_str(), issue.rule.as_str())).collect();
-        assert_eq!(found, [("/metadata/missing", "reserved"), ("/metadata/x", "nul")]);
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|issue| (issue.path.as_str(), issue.rule.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [("/metadata/missing", "reserved"), ("/metadata/x", "nul")]
+        );
         let large = object(json!({"x": "y".repeat(MAX_METADATA)}));
-        assert_eq!(metadata_patch("tasks", &Map::new(), &large).unwrap_err()[0].rule, "maxLength");
+        assert_eq!(
+            metadata_patch("tasks", &Map::new(), &large).unwrap_err()[0].rule,
+            "maxLength"
+        );
     }
 
     #[test]
@@ -424,7 +503,10 @@ mod tests {
         assert_eq!(issues.take(time("/at", "x")), None);
         let error = issues.finish().unwrap_err();
         assert_eq!(error.code, ErrorCode::VALIDATION_ERROR);
-        assert_eq!(error.details.unwrap()["issues"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            error.details.unwrap()["issues"].as_array().unwrap().len(),
+            2
+        );
         assert!(Issues::default().finish().is_ok());
     }
 
@@ -435,7 +517,10 @@ mod tests {
         assert!(unchanged(Some(seen), seen + Duration::from_micros(400)).is_ok());
         let error = unchanged(Some(seen), seen + Duration::from_millis(1)).unwrap_err();
         assert_eq!(error.code, ErrorCode::STALE);
-        assert_eq!(error.details.unwrap()["updatedAt"], "2026-11-24T08:10:53.121Z");
+        assert_eq!(
+            error.details.unwrap()["updatedAt"],
+            "2026-11-24T08:10:53.121Z"
+        );
     }
 
     #[test]
@@ -443,6 +528,9 @@ mod tests {
         let before = json!({"name": "a", "path": null, "updatedAt": 1});
         let after = json!({"name": "b", "path": null, "updatedAt": 2});
         let (old, new) = changed_fields(&before, &after);
-        assert_eq!((json!(old), json!(new)), (json!({"name": "a"}), json!({"name": "b"})));
+        assert_eq!(
+            (json!(old), json!(new)),
+            (json!({"name": "a"}), json!({"name": "b"}))
+        );
     }
 }

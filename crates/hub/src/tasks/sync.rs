@@ -21,6 +21,7 @@ use super::import::{SourceText, off_runtime, refuse_too_much};
 use super::{export, lock_project, refuse_archived, visible_project};
 use crate::audit::{self, Action, Entry};
 use crate::error::HubError;
+use crate::events::TaskChange;
 use crate::state::{Call, handle};
 
 use compare::{Outcome, Side, Sides, hash};
@@ -173,6 +174,9 @@ async fn sync(call: Call, input: Arc<SyncInput>) -> Result<SyncReport, HubError>
         }));
     audit::write(&transaction, &call.actor()?, Action::TaskSynced, entry).await?;
     transaction.commit().await?;
+    call.state()
+        .events
+        .task(&project.id, None, TaskChange::Imported);
     Ok(report)
 }
 
