@@ -9,6 +9,7 @@ mod credential;
 mod guard;
 mod health;
 mod reference;
+mod stream;
 mod surround;
 #[cfg(test)]
 mod testing;

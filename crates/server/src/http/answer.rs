@@ -137,7 +137,7 @@ pub(super) fn mark_request(headers: &mut HeaderMap, id: &RequestId) {
     }
 }
 
-fn mark(headers: &mut HeaderMap, id: &RequestId, replayed: bool, rotated_to: Option<&str>) {
+pub(super) fn mark(headers: &mut HeaderMap, id: &RequestId, replayed: bool, rotated_to: Option<&str>) {
     mark_request(headers, id);
     if replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));

@@ -17,7 +17,7 @@ use super::answer::{Refusal, failure, success};
 use super::asked::{Asked, require_json};
 use super::credential::credential;
 use super::surround::{Facts, panicked};
-use super::{App, body};
+use super::{App, body, stream};
 
 /// Largest body read from a caller who has not shown a key yet.
 const STRANGERS_BODY: u64 = 64 * 1024;
@@ -126,6 +126,15 @@ async fn run(
         origin: facts.origin,
         expected,
     };
+    if event_stream {
+        let wanted = CallRequest { expected: Expected::Subscription, ..request.clone() };
+        match app.hub.subscribe(wanted).await {
+            Ok(subscription) => return stream::respond(subscription).await,
+            // Whoever also takes an event stream may still ask for a plain answer.
+            Err(failed) if failed.actual_kind.is_some() => {}
+            Err(failed) => return Ok(failure(failed)),
+        }
+    }
     // A task of its own: a caller that hangs up does not stop a call half-way.
     let hub = Arc::clone(&app.hub);
     let outcome: Result<Answer, Failure> =
@@ -141,22 +150,14 @@ async fn run(
     match outcome {
         Ok(answer) => Ok(success(&answer)),
         Err(failed) => match failed.actual_kind {
-            // Event streams (server-sent events) belong here once the hub answers subscriptions.
-            Some(OperationType::Subscription) => Err(not_streamed(event_stream)),
+            Some(OperationType::Subscription) => Err(not_streamed()),
             Some(_) if by_get => Err(Refusal::method("POST")),
             _ => Ok(failure(failed)),
         },
     }
 }
 
-fn not_streamed(event_stream: bool) -> Refusal {
-    if event_stream {
-        return CallError::new(
-            ErrorCode::UNSUPPORTED,
-            "this build does not stream subscriptions over HTTP",
-        )
-        .into();
-    }
+fn not_streamed() -> Refusal {
     Refusal::with_status(
         StatusCode::NOT_ACCEPTABLE,
         CallError::validation_rule(
