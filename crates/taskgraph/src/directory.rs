@@ -78,13 +78,32 @@ pub fn read_texts(root: &Path, max_bytes: usize) -> io::Result<Vec<SourceFile>> 
 ///
 /// When `root` itself cannot be listed.
 pub fn read_tasks(root: &Path, options: &Options) -> io::Result<Vec<TaskFile>> {
+    read_tasks_telling(root, options, &|_| {})
+}
+
+/// Like [`read_tasks`]; calls `tell` after each file with the number of all files, from whichever
+/// thread read it.
+///
+/// # Errors
+///
+/// As [`read_tasks`].
+pub fn read_tasks_telling(
+    root: &Path,
+    options: &Options,
+    tell: &(dyn Fn(usize) + Sync),
+) -> io::Result<Vec<TaskFile>> {
     let found = walk(root)?;
-    let read = |found: Found| TaskFile {
-        task: match found.file {
+    let total = found.len();
+    let read = |found: Found| {
+        let task = match found.file {
             Ok(file) => read_task(&file, options),
             Err(error) => Err(FileError::Read(error)),
-        },
-        path: found.path,
+        };
+        tell(total);
+        TaskFile {
+            path: found.path,
+            task,
+        }
     };
     Ok(found.into_par_iter().map(read).collect())
 }

@@ -27,6 +27,7 @@ mod error;
 pub mod frontmatter;
 mod graph;
 mod labels;
+pub mod render;
 mod task;
 
 pub use analysis::{
