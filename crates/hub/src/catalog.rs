@@ -6,7 +6,7 @@ use alkhub_storage::json::Metadata;
 use alkhub_storage::spokes::NewOperation;
 use serde_json::{Map, Value, json};
 
-use crate::{identity, projects, spokes, system};
+use crate::{identity, projects, spokes, system, tasks};
 
 /// All operations, domain by domain.
 pub(crate) fn operations() -> Vec<Operation> {
@@ -15,7 +15,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         identity::operations(),
         projects::operations(),
         spokes::operations(),
-        //TMP tasks::operations(),
+        tasks::operations(),
     ]
     .into_iter()
     .flatten()

@@ -33,7 +33,7 @@ use crate::repeats::{Announce, Entered, Outcome};
 use crate::state::{Host, State};
 
 /// A call as a surface hands it in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CallRequest {
     /// Full name of the operation, `task.create`.
     pub operation: String,
@@ -54,7 +54,7 @@ pub struct CallRequest {
 }
 
 /// The input of a call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum CallInput {
     /// A JSON document.
     Json(Value),

@@ -212,7 +212,8 @@ pub(crate) fn duration(field: &str, text: &str) -> Result<Duration, Issue> {
 
 /// The notes of a row after `patch` has been merged into `current`, key by key; null removes a key.
 ///
-/// Keys that the hub itself writes are refused, and what is left may be 16 KiB as JSON.
+/// Keys that the hub itself writes are refused and not counted; all others together may be 16 KiB as
+/// JSON.
 pub(crate) fn metadata_patch(
     table: &str,
     current: &Map<String, Value>,
@@ -232,7 +233,13 @@ pub(crate) fn metadata_patch(
             merged.insert(key.clone(), value.clone());
         }
     }
-    if !patch.is_empty() && json!(merged).to_string().len() > MAX_METADATA {
+    let callers = |key: &String| !written_by_hub(table).contains(&key.as_str());
+    let size: usize = merged
+        .iter()
+        .filter(|(key, _)| callers(key))
+        .map(|(key, value)| json!({ key: value }).to_string().len())
+        .sum();
+    if !patch.is_empty() && size > MAX_METADATA {
         let message = format!("the notes may be {MAX_METADATA} bytes as JSON");
         issues.push(Issue::new("/metadata", "maxLength", message));
     }

@@ -6,6 +6,7 @@ mod blocked;
 mod create;
 mod delete;
 mod dependencies;
+mod draw;
 mod export;
 mod file;
 mod graph;
@@ -28,6 +29,7 @@ use alkhub_storage::{ConnectionTrait, Project, Scope, Task, projects, tasks as q
 
 use crate::audit::Entry;
 use crate::error::{HubError, NOT_FOUND};
+use crate::rules::{self, Issues};
 
 pub(crate) fn operations() -> Vec<Operation> {
     let mut operations = Vec::new();
@@ -41,6 +43,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     operations.extend(export::operations());
     operations.extend(ready::operations());
     operations.extend(blocked::operations());
+    operations.extend(draw::operations());
     operations.extend(analyze::operations());
     operations.extend(watch::operations());
     operations.extend(sync::operations());
@@ -57,6 +60,7 @@ async fn lock_project(
     scope: &Scope,
     id: &str,
 ) -> Result<Project, HubError> {
+    check_id("/projectId", id)?;
     projects::lock_project(transaction, scope, &ProjectId::from(id))
         .await?
         .ok_or_else(|| CallError::not_found(NOT_FOUND).into())
@@ -68,17 +72,20 @@ async fn visible_project(
     scope: &Scope,
     id: &str,
 ) -> Result<Project, HubError> {
+    check_id("/projectId", id)?;
     projects::project_by_id(database, scope, &ProjectId::from(id))
         .await?
         .ok_or_else(|| CallError::not_found(NOT_FOUND).into())
 }
 
-/// The task, if the caller may see it.
+/// The task that a field of the input names, if the caller may see it.
 async fn visible_task(
     database: &impl ConnectionTrait,
     scope: &Scope,
+    field: &str,
     id: &str,
 ) -> Result<Task, HubError> {
+    check_id(field, id)?;
     queries::task_by_id(database, scope, &TaskId::from(id))
         .await?
         .ok_or_else(|| CallError::not_found(NOT_FOUND).into())
@@ -90,6 +97,7 @@ async fn locked_task(
     scope: &Scope,
     id: &str,
 ) -> Result<(Task, Project), HubError> {
+    check_id("/id", id)?;
     let task = queries::lock_task(transaction, scope, &TaskId::from(id))
         .await?
         .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
@@ -97,6 +105,13 @@ async fn locked_task(
         .await?
         .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
     Ok((task, project))
+}
+
+/// Refuses what no id can look like, NUL above all, which a database would not even read.
+fn check_id(field: &str, id: &str) -> Result<(), HubError> {
+    let mut issues = Issues::default();
+    issues.take(rules::id(field, id));
+    Ok(issues.finish()?)
 }
 
 /// Refuses to bring tasks into a project that was put away.

@@ -1,157 +1,31 @@
-//! `task.graph` and `task.analyze`: the tasks of a project as a graph, and what follows from it.
+//! `task.analyze`: what follows from the graph of a project's tasks.
 
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::TaskDependency;
-use alkhub_storage::enums::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus};
-use alkhub_storage::ids::TaskId;
 use alkhub_storage::tasks::{self as queries, TaskOutline};
 use alkhub_taskgraph::{
     PropagationMode, TaskGraph, TaskgraphError, WorkflowCostOptions, should_decompose_task,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::import::off_runtime;
 use super::view::DEFAULT_RETENTION;
 use super::{graph, visible_project};
 use crate::error::HubError;
-use crate::rules::{self, Issues};
 use crate::state::{Call, handle};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        operation::<GraphInput, GraphView>("task.graph", OperationType::Query)
-            .description("The tasks of a project and the dependencies among them.")
-            .scopes(&["task:read"])
-            .resource("project", "read")
-            .handler(handle(graph_of)),
         operation::<AnalyzeInput, Map<String, Value>>("task.analyze", OperationType::Query)
             .description("Order, paths, bottlenecks, risk and cost of the tasks of a project.")
             .scopes(&["task:read"])
             .resource("project", "read")
             .handler(handle(analyze)),
     ]
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct GraphInput {
-    /// Id of the project.
-    project_id: String,
-    /// Only tasks whose path is this one or lies below it.
-    path_prefix: Option<String>,
-    /// Only tasks that stand so.
-    status: Option<Vec<TaskStatus>>,
-    /// How the graph is given.
-    #[serde(default)]
-    #[expect(dead_code, reason = "one format so far, which the schema checks")]
-    format: Format,
-}
-
-/// How a graph is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-enum Format {
-    /// Lists of nodes and edges.
-    #[default]
-    Graph,
-}
-
-/// Tasks and the dependencies among them.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct GraphView {
-    /// The tasks, by path and slug.
-    nodes: Vec<NodeView>,
-    /// The dependencies among them, by the slugs of dependent and prerequisite.
-    edges: Vec<EdgeView>,
-}
-
-/// A task of a graph.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct NodeView {
-    /// Id of the task.
-    id: TaskId,
-    /// Its slug, by which edges name it.
-    slug: String,
-    /// Its name.
-    name: String,
-    /// Path of its file.
-    path: Option<String>,
-    /// Where the work stands.
-    status: TaskStatus,
-    /// How much it touches.
-    scope: Option<TaskScope>,
-    /// How likely it is to fail.
-    risk: Option<TaskRisk>,
-    /// How far a failure reaches.
-    impact: Option<TaskImpact>,
-    /// Kind of work.
-    level: Option<TaskLevel>,
-    /// How soon it is wanted.
-    priority: Option<TaskPriority>,
-}
-
-/// A dependency of a graph.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct EdgeView {
-    /// Slug of the prerequisite.
-    from: String,
-    /// Slug of the dependent.
-    to: String,
-    /// Part of the quality of the prerequisite that survives, 0 to 1.
-    quality_retention: f64,
-}
-
-async fn graph_of(call: Call, input: Arc<GraphInput>) -> Result<GraphView, HubError> {
-    let mut issues = Issues::default();
-    if let Some(prefix) = &input.path_prefix {
-        issues.take(rules::text("/pathPrefix", prefix, super::places::MAX_PATH));
-    }
-    issues.finish()?;
-    let (mut tasks, edges) = read(&call, &input.project_id).await?;
-    tasks.retain(|task| {
-        let under = |prefix: &String| {
-            task.path
-                .as_ref()
-                .is_some_and(|path| super::places::is_under(path, prefix))
-        };
-        input.path_prefix.as_ref().is_none_or(under)
-            && input
-                .status
-                .as_ref()
-                .is_none_or(|allowed| allowed.contains(&task.status))
-    });
-    tasks.sort_by(|a, b| (&a.path, &a.slug).cmp(&(&b.path, &b.slug)));
-    let edges = graph::edges_among(&tasks, &edges)
-        .into_iter()
-        .map(|edge| EdgeView {
-            quality_retention: edge.quality_retention.unwrap_or(DEFAULT_RETENTION),
-            from: edge.from,
-            to: edge.to,
-        })
-        .collect();
-    let node = |task: TaskOutline| NodeView {
-        id: task.id,
-        slug: task.slug,
-        name: task.name,
-        path: task.path,
-        status: task.status,
-        scope: task.scope,
-        risk: task.risk,
-        impact: task.impact,
-        level: task.level,
-        priority: task.priority,
-    };
-    Ok(GraphView {
-        nodes: tasks.into_iter().map(node).collect(),
-        edges,
-    })
 }
 
 /// What can be asked about a graph; results name tasks by slug.
@@ -275,7 +149,8 @@ fn run(
     })
 }
 
-async fn read(
+/// The tasks of a project and its dependencies, as of one moment.
+pub(super) async fn read(
     call: &Call,
     project: &str,
 ) -> Result<(Vec<TaskOutline>, Vec<TaskDependency>), HubError> {
@@ -283,9 +158,6 @@ async fn read(
     let project = visible_project(&transaction, &call.scope()?, project).await?;
     let tasks = queries::task_outlines(&transaction, &project.id).await?;
     let edges = queries::project_edges(&transaction, &project.id).await?;
-    transaction
-        .rollback()
-        .await
-        .map_err(alkhub_storage::StorageError::from)?;
+    transaction.rollback().await?;
     Ok((tasks, edges))
 }

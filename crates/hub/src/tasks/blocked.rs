@@ -88,7 +88,7 @@ async fn blocked(call: Call, input: Arc<BlockedInput>) -> Result<BlockedTasks, H
             Ok(open.waiting())
         }
         (None, Some(id)) => {
-            let task = visible_task(reader, &scope, id).await?;
+            let task = visible_task(reader, &scope, "/id", id).await?;
             let open = OpenTasks::load(reader, &task.project_id).await?;
             let mut left = MAX_LINKS;
             let (found, truncated) = open.chain_of(&task.id, TaskRef::from(&task), &mut left);

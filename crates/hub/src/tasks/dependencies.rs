@@ -43,7 +43,6 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .description("Takes a dependency away; the tasks stay.")
         .scopes(&["task:write"])
-        .idempotent(true)
         .handler(handle(remove)),
         operation::<DependencyList, DependencyEdges>("task.dependency.list", OperationType::Query)
             .description("What a task depends on and what depends on it, as far as `depth` steps.")
@@ -127,8 +126,9 @@ async fn both_ends(
     scope: &Scope,
     input: &DependencyAdd,
 ) -> Result<(Task, Task, Project), HubError> {
-    let task = visible_task(transaction, scope, &input.task_id).await?;
-    let prerequisite = visible_task(transaction, scope, &input.depends_on_id).await?;
+    let task = visible_task(transaction, scope, "/taskId", &input.task_id).await?;
+    let prerequisite =
+        visible_task(transaction, scope, "/dependsOnId", &input.depends_on_id).await?;
     if task.id == prerequisite.id {
         let message = "a task cannot depend on itself";
         return Err(CallError::unprocessable("self_dependency", message).into());
@@ -139,8 +139,9 @@ async fn both_ends(
     }
     let project = lock_project(transaction, scope, task.project_id.as_str()).await?;
     // Either may have gone while the lock was waited for.
-    let task = visible_task(transaction, scope, &input.task_id).await?;
-    let prerequisite = visible_task(transaction, scope, &input.depends_on_id).await?;
+    let task = visible_task(transaction, scope, "/taskId", &input.task_id).await?;
+    let prerequisite =
+        visible_task(transaction, scope, "/dependsOnId", &input.depends_on_id).await?;
     Ok((task, prerequisite, project))
 }
 
@@ -179,8 +180,9 @@ struct DependencyRemoved {
 async fn remove(call: Call, input: Arc<DependencyRemove>) -> Result<DependencyRemoved, HubError> {
     let scope = call.scope()?;
     let transaction = call.begin().await?;
-    let task = visible_task(&transaction, &scope, &input.task_id).await?;
-    let prerequisite = visible_task(&transaction, &scope, &input.depends_on_id).await?;
+    let task = visible_task(&transaction, &scope, "/taskId", &input.task_id).await?;
+    let prerequisite =
+        visible_task(&transaction, &scope, "/dependsOnId", &input.depends_on_id).await?;
     let project = lock_project(&transaction, &scope, task.project_id.as_str()).await?;
     let removed = queries::remove_dependency(&transaction, &prerequisite.id, &task.id).await?;
     if removed {
@@ -249,7 +251,7 @@ async fn list(call: Call, input: Arc<DependencyList>) -> Result<DependencyEdges,
         return Err(CallError::validation(vec![issue], "depth must be between 1 and 100").into());
     }
     let reader = call.database().reader();
-    let task = visible_task(reader, &call.scope()?, &input.task_id).await?;
+    let task = visible_task(reader, &call.scope()?, "/taskId", &input.task_id).await?;
     let edges = queries::project_edges(reader, &task.project_id).await?;
     let (found, truncated) = walk(&edges, &task.id, input.direction, input.depth);
     let ids: HashSet<&TaskId> = found

@@ -81,7 +81,7 @@ enum HistoryKind {
 
 async fn history(call: Call, input: Arc<TaskHistory>) -> Result<PageView<HistoryItem>, HubError> {
     let reader = call.database().reader();
-    let task = visible_task(reader, &call.scope()?, &input.id).await?;
+    let task = visible_task(reader, &call.scope()?, "/id", &input.id).await?;
     let request = input.page();
     let position = match &request.cursor {
         Some(cursor) => Position::read(cursor)?,

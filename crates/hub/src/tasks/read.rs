@@ -6,7 +6,7 @@ use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::enums::{TaskPriority, TaskStatus};
 use alkhub_storage::ids::ProjectId;
 use alkhub_storage::tasks::{self as queries, TaskFilter};
-use alkhub_storage::{ConnectionTrait, coordination};
+use alkhub_storage::{ConnectionTrait, Order, coordination};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,8 +83,12 @@ async fn get(call: Call, input: Arc<TaskGet>) -> Result<TaskDetails, HubError> {
     let scope = call.scope()?;
     let reader = call.database().reader();
     let task = match (&input.id, &input.project_id, &input.slug) {
-        (Some(id), None, None) => visible_task(reader, &scope, id).await?,
+        (Some(id), None, None) => visible_task(reader, &scope, "/id", id).await?,
         (None, Some(project), Some(slug)) => {
+            let mut issues = Issues::default();
+            issues.take(rules::id("/projectId", project));
+            issues.take(rules::task_slug("/slug", slug));
+            issues.finish()?;
             queries::task_by_slug(reader, &scope, &ProjectId::from(project.clone()), slug)
                 .await?
                 .ok_or_else(|| CallError::not_found(NOT_FOUND))?
@@ -172,6 +176,9 @@ list_input! {
 
 async fn list(call: Call, input: Arc<TaskList>) -> Result<PageView<TaskView>, HubError> {
     let mut issues = Issues::default();
+    if let Some(project) = &input.project_id {
+        issues.take(rules::id("/projectId", project));
+    }
     let due_before = input
         .due_before
         .as_deref()
@@ -210,7 +217,11 @@ async fn list(call: Call, input: Arc<TaskList>) -> Result<PageView<TaskView>, Hu
         due_before,
         search: input.search.clone(),
     };
+    let mut page = input.page();
+    if due_before.is_some() && input.order.is_none() {
+        page.order = Order::Asc;
+    }
     let reader = call.database().reader();
-    let page = queries::list_tasks(reader, &call.scope()?, &filter, &input.page()).await?;
+    let page = queries::list_tasks(reader, &call.scope()?, &filter, &page).await?;
     Ok(PageView::of(page, |row| TaskView::brief(&row)))
 }

@@ -41,7 +41,6 @@ pub(super) fn operations() -> Vec<Operation> {
                 "UNPROCESSABLE",
                 "unfinished_prerequisites: something must be completed first",
             )
-            .idempotent(true)
             .handler(handle(update_status)),
         operation::<TaskAddNote, TaskView>("task.addNote", OperationType::Mutation)
             .description("Appends a note to a task, behind the text of its author.")

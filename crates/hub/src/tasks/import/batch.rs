@@ -76,16 +76,20 @@ impl Batch {
         self
     }
 
-    /// What the files say, bodies included.
-    pub(in crate::tasks) fn tasks(&self, files: &[SourceText]) -> Vec<TaskFile> {
-        let whole = |task: &BatchTask| {
+    /// What the files say, bodies included, and the files that say nothing.
+    pub(in crate::tasks) fn into_tasks(
+        self,
+        files: &[SourceText],
+    ) -> (Vec<TaskFile>, Vec<SkippedFile>) {
+        let whole = |task: BatchTask| {
             let body = task.body(files);
+            let body = (!body.is_empty()).then(|| body.to_owned());
             TaskFile {
-                body: (!body.is_empty()).then(|| body.to_owned()),
-                ..task.file.task.clone()
+                body,
+                ..task.file.task
             }
         };
-        self.tasks.iter().map(whole).collect()
+        (self.tasks.into_iter().map(whole).collect(), self.skipped)
     }
 }
 

@@ -25,11 +25,14 @@ pub(in crate::tasks) async fn bring_in(
     prune: bool,
 ) -> Result<ImportReport, HubError> {
     let before = queries::task_outlines(transaction, &project.id).await?;
-    let tasks = with_kept_paths(batch.tasks(files), &before);
+    let (tasks, skipped) = batch.into_tasks(files);
+    let tasks = with_kept_paths(tasks, &before);
     drop(before);
     let report =
         queries::sync_tasks(transaction, &project.id, tasks, SyncOptions { prune }).await?;
-    refuse_cycles(transaction, &project.id).await?;
+    if !report.inserted.is_empty() || !report.updated.is_empty() {
+        refuse_cycles(transaction, &project.id).await?;
+    }
     Ok(ImportReport {
         dry_run: false,
         inserted: report.inserted.len() as u64,
@@ -37,7 +40,7 @@ pub(in crate::tasks) async fn bring_in(
         unchanged: report.unchanged,
         pruned: report.pruned,
         gone: report.gone,
-        skipped: batch.skipped,
+        skipped,
         missing: report
             .missing
             .into_iter()

@@ -68,9 +68,27 @@ async fn a_graph_has_the_tasks_asked_for_and_the_edges_among_them() {
         assert_eq!((length(&part, "nodes"), length(&part, "edges")), (2, 1));
         let none = json!({ "projectId": project, "status": ["completed"] });
         assert_eq!(length(&hub.ok("task.graph", none).await, "nodes"), 0);
-        let drawn = json!({ "projectId": project, "format": "png" });
+        for (format, start) in [
+            ("svg", "<svg "),
+            ("dot", "digraph"),
+            ("mermaid", "graph LR"),
+        ] {
+            let drawn = hub
+                .ok(
+                    "task.graph",
+                    json!({ "projectId": project, "format": format }),
+                )
+                .await;
+            assert_eq!(drawn["format"], format);
+            assert!(
+                drawn["text"].as_str().unwrap().starts_with(start),
+                "{drawn}"
+            );
+            assert!(drawn.get("nodes").is_none());
+        }
+        let unknown = json!({ "projectId": project, "format": "png" });
         assert_eq!(
-            hub.err("task.graph", drawn).await.code.as_str(),
+            hub.err("task.graph", unknown).await.code.as_str(),
             "VALIDATION_ERROR"
         );
     })

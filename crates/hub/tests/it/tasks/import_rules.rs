@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{file, get, import, issue_paths, task, told};
-use crate::support::{TestHub, each_hub};
+use crate::support::{TestHub, each_hub, each_hub_with};
 
 fn plain(slug: &str, more: &str) -> Value {
     file(
@@ -213,6 +213,27 @@ async fn imports_at_once_do_not_mix() {
         let items = listed["items"].as_array().unwrap();
         assert_eq!(items.len(), 50);
         assert!(items.iter().all(|item| item["risk"] == items[0]["risk"]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_too_many_bytes_together_are_refused() {
+    each_hub_with(&[("server.importLimit", "1MiB")], async |hub| {
+        let project = hub.project("p", None).await;
+        let body = "x".repeat(600_000);
+        let files: Vec<Value> = ["a", "b"]
+            .iter()
+            .map(|slug| {
+                file(
+                    &format!("{slug}.md"),
+                    &format!("---\nid: {slug}\nname: N\n---\n{body}"),
+                )
+            })
+            .collect();
+        let error = refuse(hub, &project, &files).await;
+        assert_eq!(error.code.as_str(), "PAYLOAD_TOO_LARGE");
+        assert_eq!(error.details.unwrap()["limit"], 1 << 20);
     })
     .await;
 }

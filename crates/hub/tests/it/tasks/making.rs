@@ -313,3 +313,50 @@ async fn lists_filter_page_and_leave_out_bodies() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_id_looks_like_is_refused_by_name() {
+    each_hub(async |hub| {
+        let project = hub.project("p", None).await;
+        for bad in ["a\u{0}".to_owned(), "a\nb".to_owned(), "x".repeat(129)] {
+            for (operation, input, path) in [
+                ("task.get", json!({ "id": bad }), "/id"),
+                (
+                    "task.get",
+                    json!({ "projectId": project, "slug": "a\u{0}" }),
+                    "/slug",
+                ),
+                (
+                    "task.get",
+                    json!({ "projectId": bad, "slug": "a" }),
+                    "/projectId",
+                ),
+                ("task.list", json!({ "projectId": bad }), "/projectId"),
+                ("task.list", json!({ "search": "a\u{0}" }), "/search"),
+                (
+                    "task.create",
+                    json!({ "projectId": bad, "name": "a" }),
+                    "/projectId",
+                ),
+                ("task.update", json!({ "id": bad, "name": "a" }), "/id"),
+                ("task.ready", json!({ "projectId": bad }), "/projectId"),
+                ("task.export", json!({ "projectId": bad }), "/projectId"),
+                (
+                    "task.import",
+                    json!({ "projectId": bad, "files": [] }),
+                    "/projectId",
+                ),
+                ("task.dependency.list", json!({ "taskId": bad }), "/taskId"),
+            ] {
+                let error = hub.err(operation, input.clone()).await;
+                assert_eq!(
+                    error.code.as_str(),
+                    "VALIDATION_ERROR",
+                    "{operation} {input}"
+                );
+                assert_eq!(issue_paths(&error), [path], "{operation}");
+            }
+        }
+    })
+    .await;
+}
