@@ -11,6 +11,7 @@ mod files;
 mod frontmatter;
 mod properties;
 mod queries;
+mod render;
 mod shapes;
 mod vectors;
 
