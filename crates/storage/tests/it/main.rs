@@ -9,8 +9,12 @@
 mod catalogue;
 mod coordination;
 mod entities;
+mod identity;
+mod meta;
 mod migrate;
 mod on_delete;
+mod projects;
+mod plans;
 mod roles;
 mod rows;
 mod services;
@@ -19,3 +23,4 @@ mod sql;
 mod status;
 mod support;
 mod triggers;
+mod world;
