@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod graph;
 mod help;
+mod kill;
 mod postgres;
 mod server;
 mod settings;

@@ -10,13 +10,18 @@ use crate::support::Home;
 const POSTGRES_URL: &str = "ALKHUB_TEST_POSTGRES_URL";
 
 /// An empty database of this test's own; dropped by [`Empty::drop_database`].
-struct Empty {
+pub(crate) struct Empty {
     name: String,
     url: String,
 }
 
 impl Empty {
-    fn create(name: &str) -> Empty {
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn create(name: &str) -> Empty {
         let name = format!("alkhub_cli_{name}_{}", std::process::id());
         run(&format!("drop database if exists {name} with (force)"));
         run(&format!("create database {name}"));
@@ -30,7 +35,7 @@ impl Empty {
         }
     }
 
-    fn drop_database(self) {
+    pub(crate) fn drop_database(self) {
         run(&format!("drop database {} with (force)", self.name));
     }
 }
