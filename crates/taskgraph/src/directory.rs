@@ -155,10 +155,11 @@ fn read_text(path: &Path, max_bytes: usize) -> io::Result<String> {
 
 /// Reads a file, but not much more than `max_bytes` of it: enough to see that it is too large.
 fn read_bytes(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(max_bytes as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    let file = fs::File::open(path)?;
+    let expected = file.metadata()?.len().min(max_bytes as u64);
+    // One byte more, so that the end of the file is seen without asking for more room.
+    let mut bytes = Vec::with_capacity(expected as usize + 1);
+    file.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -12,12 +12,13 @@ mod json;
 mod layout;
 mod mutate;
 mod query;
+mod shape;
 
 pub(crate) use attributes::FIELDS;
 pub use attributes::{EdgeAttributes, TaskAttributes, TaskUpdate};
-pub(crate) use json::fault_of;
 pub use json::graph_from_json_str;
 pub(crate) use layout::Layout;
+pub(crate) use shape::fault_of;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
