@@ -137,7 +137,13 @@ pub(super) fn mark_request(headers: &mut HeaderMap, id: &RequestId) {
     }
 }
 
-pub(super) fn mark(headers: &mut HeaderMap, id: &RequestId, replayed: bool, rotated_to: Option<&str>) {
+/// Puts what is known of a call on its answer.
+pub(super) fn mark(
+    headers: &mut HeaderMap,
+    id: &RequestId,
+    replayed: bool,
+    rotated_to: Option<&str>,
+) {
     mark_request(headers, id);
     if replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));

@@ -127,9 +127,12 @@ async fn run(
         expected,
     };
     if event_stream {
-        let wanted = CallRequest { expected: Expected::Subscription, ..request.clone() };
+        let wanted = CallRequest {
+            expected: Expected::Subscription,
+            ..request.clone()
+        };
         match app.hub.subscribe(wanted).await {
-            Ok(subscription) => return stream::respond(subscription).await,
+            Ok(subscription) => return Ok(stream::respond(subscription).await),
             // Whoever also takes an event stream may still ask for a plain answer.
             Err(failed) if failed.actual_kind.is_some() => {}
             Err(failed) => return Ok(failure(failed)),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use alkhub_operations::{ErrorCode, OperationSpec};
+use alkhub_operations::{ErrorCode, OperationSpec, OperationType};
 use serde_json::{Map, Value, json};
 
 use super::schemas::{Components, ERROR, Side};
+
+/// Status of a subscription asked for by somebody who cannot read a stream.
+const NOT_ACCEPTABLE: u16 = 406;
 
 /// The responses of an operation other than success. A status only the common failures have is a
 /// reference; one the operation declares a failure for is written out.
@@ -28,6 +31,9 @@ pub(super) fn responses(spec: &OperationSpec, components: &mut Components) -> Ma
         });
     }
     let mut common = common();
+    if spec.kind != OperationType::Subscription {
+        common.remove(&NOT_ACCEPTABLE);
+    }
     let mut responses = Map::new();
     let statuses: std::collections::BTreeSet<u16> =
         common.keys().chain(declared.keys()).copied().collect();
@@ -140,12 +146,20 @@ fn common() -> BTreeMap<u16, Vec<Failure>> {
                 details: None,
             });
     }
-    // Refused before the operation is looked at; the code is the one of bad input.
-    by_status.entry(415).or_default().push(Failure {
-        code: ErrorCode::VALIDATION_ERROR.to_string(),
-        description: "the body is not `application/json`".to_owned(),
-        details: None,
-    });
+    // Refused by HTTP itself; the code is the one of bad input.
+    for (status, description) in [
+        (
+            NOT_ACCEPTABLE,
+            "a subscription was asked for without `Accept: text/event-stream`",
+        ),
+        (415, "the body is not `application/json`"),
+    ] {
+        by_status.entry(status).or_default().push(Failure {
+            code: ErrorCode::VALIDATION_ERROR.to_string(),
+            description: description.to_owned(),
+            details: None,
+        });
+    }
     by_status
 }
 

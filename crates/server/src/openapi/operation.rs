@@ -6,6 +6,10 @@ use serde_json::{Map, Value, json};
 use super::Described;
 use super::schemas::{Components, META};
 
+/// What a subscription answers.
+const STREAM: &str = "A stream of events: `item` with an envelope as its data (`x-alkhub-item`) and its number as its id, \
+then one of `end` with `{count}` and `error` with `{code, message, details?}`. The request says `Accept: text/event-stream`.";
+
 /// Levels of alternatives looked into; a type that is an alternative of itself has no end.
 const FORMS: u8 = 4;
 
@@ -22,7 +26,7 @@ pub(super) fn path_item(
     responses.extend(errors);
 
     let mut item = Map::new();
-    if operation.spec.kind == OperationType::Query {
+    if operation.spec.kind != OperationType::Mutation {
         let mut get = common(operation);
         // The id of an operation in the document must be unique, so only `POST` carries it.
         get.insert(
@@ -204,20 +208,26 @@ fn success(operation: &Described<'_>, data: Value) -> Value {
     if operation.spec.kind == OperationType::Mutation {
         headers["Idempotency-Replayed"] = json!({ "$ref": "#/components/headers/Replayed" });
     }
+    let envelope = json!({
+        "type": "object",
+        "required": ["data", "meta"],
+        "properties": {
+            "data": data,
+            "meta": { "$ref": format!("#/components/schemas/{META}") },
+        },
+    });
+    if operation.spec.kind == OperationType::Subscription {
+        return json!({
+            "description": STREAM,
+            "headers": headers,
+            "content": {
+                "text/event-stream": { "schema": { "type": "string" }, "x-alkhub-item": envelope },
+            },
+        });
+    }
     json!({
         "description": "The call succeeded.",
         "headers": headers,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["data", "meta"],
-                    "properties": {
-                        "data": data,
-                        "meta": { "$ref": format!("#/components/schemas/{META}") },
-                    },
-                },
-            },
-        },
+        "content": { "application/json": { "schema": envelope } },
     })
 }

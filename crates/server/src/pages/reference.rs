@@ -90,7 +90,12 @@ fn article(document: &Value, server: &str, operation: &Operation<'_>) -> Markup 
     } = operation;
     let kind = text(post, "/x-alkhub-type");
     let input = post.pointer("/requestBody/content/application~1json/schema");
-    let output = post.pointer("/responses/200/content/application~1json/schema/properties/data");
+    let is_stream = kind == "subscription";
+    let output = post.pointer(if is_stream {
+        "/responses/200/content/text~1event-stream/x-alkhub-item/properties/data"
+    } else {
+        "/responses/200/content/application~1json/schema/properties/data"
+    });
     let sent = input.map_or(Value::Null, |input| example(document, input));
     html! {
         article #(id) {
@@ -107,14 +112,14 @@ fn article(document: &Value, server: &str, operation: &Operation<'_>) -> Markup 
                 Some(table) => (table),
                 None => p.facts { "None." },
             }
-            h4 { "Output" }
+            h4 { @if is_stream { "Each item" } @else { "Output" } }
             @match output {
                 Some(output) => (value(document, output)),
                 None => p.facts { "None." },
             }
             h4 { "Example" }
-            pre { code { (curl(server, path, &sent)) } }
-            pre { code { (command_line(id, &sent)) } }
+            pre { code { (curl(server, path, &sent, is_stream)) } }
+            @if !is_stream { pre { code { (command_line(id, &sent)) } } }
             h4 { "Errors" }
             (errors(document, post))
         }
@@ -267,14 +272,19 @@ fn types(document: &Value) -> Markup {
     }
 }
 
-fn curl(server: &str, path: &str, input: &Value) -> String {
+fn curl(server: &str, path: &str, input: &Value, is_stream: bool) -> String {
     let server = if server == "/" { "http://HUB" } else { server };
     let data = if is_empty(input) {
         " -X POST".to_owned()
     } else {
         format!(" \\\n  --json {}", quoted(&input.to_string()))
     };
-    format!("curl -H \"Authorization: Bearer $(cat KEY_FILE)\" {server}{path}{data}")
+    let stream = if is_stream {
+        "-N -H \"Accept: text/event-stream\" "
+    } else {
+        ""
+    };
+    format!("curl {stream}-H \"Authorization: Bearer $(cat KEY_FILE)\" {server}{path}{data}")
 }
 
 fn command_line(id: &str, input: &Value) -> String {

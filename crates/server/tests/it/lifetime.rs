@@ -207,6 +207,38 @@ async fn h65_second_signal_ends_at_once_with_exit_1() {
 }
 
 #[tokio::test]
+async fn stop_ends_open_streams() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let process = Process::start(data_dir.path());
+    let project: Value = process
+        .client
+        .post(format!("{}/v1/call/project.create", process.url))
+        .bearer_auth(&process.key)
+        .json(&json!({ "name": "watched" }))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let stream = process
+        .client
+        .post(format!("{}/v1/call/task.watch", process.url))
+        .bearer_auth(&process.key)
+        .header("accept", "text/event-stream")
+        .json(&json!({ "projectId": project["data"]["id"] }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stream.status(), 200);
+    process.terminate();
+    let text = stream.text().await.unwrap();
+    assert!(text.contains("event: error"), "{text}");
+    assert!(text.contains("\"UNAVAILABLE\""), "{text}");
+    assert_eq!(process.ended().await, "0");
+}
+
+#[tokio::test]
 async fn h62_hangup_takes_over_a_good_file_and_nothing_of_a_faulty_one() {
     let data_dir = tempfile::tempdir().unwrap();
     let process = Process::start(data_dir.path());

@@ -7,4 +7,5 @@ mod document;
 mod health;
 mod keys;
 mod lifetime;
+mod streams;
 mod support;
