@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod calls;
 mod catalogue;
 mod coordination;
 mod entities;
@@ -13,14 +14,16 @@ mod identity;
 mod meta;
 mod migrate;
 mod on_delete;
-mod projects;
 mod plans;
+mod projects;
 mod roles;
 mod rows;
 mod services;
 mod sessions;
+mod spokes;
 mod sql;
 mod status;
 mod support;
+mod tasks;
 mod triggers;
 mod world;
