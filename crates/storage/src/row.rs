@@ -3,7 +3,7 @@
 use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable,
-    PrimaryKeyToColumn, QueryFilter, QuerySelect, Select, TryGetable, Value,
+    PrimaryKeyToColumn, QueryFilter, Select, TryGetable, Value,
 };
 
 use crate::engine::Engine;
