@@ -1,5 +1,11 @@
 //! The HTTP interface over real sockets, with a real hub on a database of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
 mod bodies;
 mod browsers;
 mod calls;
