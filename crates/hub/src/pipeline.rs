@@ -395,14 +395,14 @@ async fn spawn(
 /// Records the beginning, dispatches, records the end.
 async fn run(
     state: Arc<State>,
-    admitted: Admitted,
+    mut admitted: Admitted,
     fingerprint: crate::repeats::Fingerprint,
     announce: Option<Announce>,
 ) -> (Outcome, bool) {
     let (outcome, replayed) = match record::begin(&state, &admitted, &fingerprint).await {
         Ok(record::Beginning::New) => {
             let started = Instant::now();
-            let outcome = dispatch(&state, &admitted, started).await;
+            let outcome = dispatch(&state, &mut admitted, started).await;
             (record::end(&state, &admitted, outcome).await, false)
         }
         Ok(record::Beginning::Existing) => {
@@ -417,11 +417,13 @@ async fn run(
     (outcome, replayed)
 }
 
-async fn run_unrecorded(state: Arc<State>, admitted: Admitted) -> Outcome {
-    dispatch(&state, &admitted, Instant::now()).await
+async fn run_unrecorded(state: Arc<State>, mut admitted: Admitted) -> Outcome {
+    dispatch(&state, &mut admitted, Instant::now()).await
 }
 
-async fn dispatch(state: &Arc<State>, admitted: &Admitted, started: Instant) -> Outcome {
+/// Gives the input to the handler, for good: it may be as large as a directory, and what is recorded of
+/// it has been written.
+async fn dispatch(state: &Arc<State>, admitted: &mut Admitted, started: Instant) -> Outcome {
     let caller = match &admitted.principal {
         Some(principal) => Caller::Identity(principal.identity()),
         None => Caller::Anonymous,
@@ -430,7 +432,8 @@ async fn dispatch(state: &Arc<State>, admitted: &Admitted, started: Instant) -> 
     let context = Context::new(admitted.request_id.clone(), caller)
         .with_deadline(admitted.deadline)
         .with_host(host_of(state, admitted));
-    let outcome = match admitted.entry.run(admitted.input.clone(), &context).await {
+    let input = std::mem::take(&mut admitted.input);
+    let outcome = match admitted.entry.run(input, &context).await {
         Ok(envelope) => admitted.entry.validate_output(envelope),
         Err(error) => Err(error),
     };

@@ -379,10 +379,7 @@ fn checked_changes(
     let metadata = input.metadata.as_ref().and_then(|patch| {
         issues.take_all(rules::metadata_patch("projects", &before.metadata.0, patch))
     });
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let changes = ProjectChanges {
         name,

@@ -49,6 +49,11 @@ impl Issues {
         }
     }
 
+    /// The moment an optional field names, or its fault noted.
+    pub(crate) fn moment(&mut self, field: &str, text: Option<&str>) -> Option<DateTime<Utc>> {
+        text.and_then(|text| self.take(time(field, text)))
+    }
+
     /// As [`Issues::take`], for rules that find several faults.
     pub(crate) fn take_all<T>(&mut self, checked: Result<T, Vec<Issue>>) -> Option<T> {
         match checked {

@@ -237,8 +237,7 @@ fn check_new_key(input: &KeyCreate, max_key_days: u32) -> Result<CheckedKey, Hub
     }
     let resources = input.resources.clone().unwrap_or_default();
     check_resources(&resources, &mut issues);
-    let expires_at =
-        input.expires_at.as_deref().and_then(|text| issues.take(rules::time("/expiresAt", text)));
+    let expires_at = issues.moment("/expiresAt", input.expires_at.as_deref());
     check_expiry(expires_at, max_key_days, &mut issues);
     let none = Map::new();
     let given = input.metadata.as_ref().unwrap_or(&none);
@@ -412,10 +411,7 @@ async fn revoke(call: Call, input: Arc<KeyRevoke>) -> Result<KeyRevoked, HubErro
         .reason
         .as_deref()
         .and_then(|text| issues.take(rules::text("/reason", text, 500)));
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let id = ApiKeyId::from(input.id.clone());
     let transaction = call.begin().await?;

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use alkhub_operations::canonical::write_canonical_json;
 use alkhub_operations::record::{self as keep, RECORD_DETAILS_CAP, Secrets};
 use alkhub_operations::{
-    CallError, Envelope, ErrorCode, OperationType, RecordPolicy, Schema, Source, canonical_json,
+    CallError, Envelope, ErrorCode, OperationType, RecordPolicy, Schema, Source,
 };
 use alkhub_storage::calls::{CallEnd, NewCall};
 use alkhub_storage::entity::call_graph_nodes;
@@ -20,6 +21,7 @@ use crate::config::RecordAhead;
 use crate::keys::hex;
 use crate::recorder::Begun;
 use crate::repeats::{Fingerprint, Outcome, compare};
+use crate::rules;
 use crate::state::State;
 
 /// How often the record of a call under way elsewhere is looked at.
@@ -39,11 +41,16 @@ pub(super) fn fingerprint(
     operation: &OperationId,
 ) -> Fingerprint {
     let schema = admitted.entry.spec().input_schema.json();
-    let redacted = keep::redact(&admitted.input, Some(schema), &Secrets::none());
-    let canonical = canonical_json(&redacted);
     let input_mac = Hmac::<Sha256>::new_from_slice(&state.installation_key)
         .map(|mut mac| {
-            mac.update(canonical.as_bytes());
+            let mut update = |piece: &str| mac.update(piece.as_bytes());
+            if keep::is_large(&admitted.input) {
+                // Not copied to be redacted: nobody guesses megabytes, and without the key not at all.
+                write_canonical_json(&admitted.input, &mut update);
+            } else {
+                let redacted = keep::redact(&admitted.input, Some(schema), &Secrets::none());
+                write_canonical_json(&redacted, &mut update);
+            }
             hex(&mac.finalize().into_bytes())
         })
         // HMAC takes keys of every length.
@@ -244,6 +251,8 @@ fn recorded_id(admitted: &Admitted) -> String {
 /// operation on projects.
 fn project_of(admitted: &Admitted) -> Option<String> {
     let field = if admitted.entry.spec().namespace.as_str() == "project" { "id" } else { "projectId" };
-    admitted.input.get(field).and_then(Value::as_str).map(ToOwned::to_owned)
+    let named = admitted.input.get(field).and_then(Value::as_str);
+    // What no id can look like names no project, and NUL could not even be recorded.
+    named.filter(|id| rules::id("", id).is_ok()).map(ToOwned::to_owned)
 }
 

@@ -69,10 +69,7 @@ async fn set_archived(
     archived: bool,
 ) -> Result<ProjectView, HubError> {
     let mut issues = Issues::default();
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let transaction = call.begin().await?;
     let id = ProjectId::from(input.id.clone());
@@ -136,10 +133,7 @@ struct ProjectDeleted {
 
 async fn delete(call: Call, input: Arc<ProjectDelete>) -> Result<ProjectDeleted, HubError> {
     let mut issues = Issues::default();
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let transaction = call.begin().await?;
     let id = ProjectId::from(input.id.clone());

@@ -294,10 +294,7 @@ async fn update(call: Call, input: Arc<WorkspaceUpdate>) -> Result<WorkspaceView
     let metadata = input.metadata.as_ref().and_then(|patch| {
         issues.take_all(rules::metadata_patch("workspaces", &before.metadata.0, patch))
     });
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     rules::unchanged(unchanged_since, before.updated_at)?;
     if let Some(directory) = &directory {
@@ -340,10 +337,7 @@ struct WorkspaceDeleted {
 
 async fn delete(call: Call, input: Arc<WorkspaceDelete>) -> Result<WorkspaceDeleted, HubError> {
     let mut issues = Issues::default();
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let transaction = call.begin().await?;
     let workspace = visible(&transaction, &call, &input.id).await?;

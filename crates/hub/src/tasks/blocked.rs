@@ -113,14 +113,11 @@ struct OpenTasks {
 impl OpenTasks {
     async fn load(reader: &impl ConnectionTrait, project: &ProjectId) -> Result<Self, HubError> {
         let outlines = queries::task_outlines(reader, project).await?;
-        let edges = queries::project_edges(reader, project).await?;
-        let edges = edges
-            .into_iter()
-            .map(|edge| (edge.depends_on_task_id, edge.dependent_task_id));
+        let edges = queries::edge_ends(reader, project).await?;
         Ok(Self::new(outlines, edges))
     }
 
-    fn new(outlines: Vec<TaskOutline>, edges: impl Iterator<Item = (TaskId, TaskId)>) -> Self {
+    fn new(outlines: Vec<TaskOutline>, edges: Vec<(TaskId, TaskId)>) -> Self {
         let tasks: HashMap<TaskId, TaskOutline> = outlines
             .into_iter()
             .filter(|task| task.status != TaskStatus::Completed)

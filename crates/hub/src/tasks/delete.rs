@@ -53,10 +53,7 @@ struct TaskDeleted {
 
 async fn delete(call: Call, input: Arc<TaskDelete>) -> Result<TaskDeleted, HubError> {
     let mut issues = Issues::default();
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let transaction = call.begin().await?;
     let (task, project) = locked_task(&transaction, &call.scope()?, &input.id).await?;

@@ -77,15 +77,11 @@ async fn add(call: Call, input: Arc<DependencyAdd>) -> Result<DependencyView, Hu
     let scope = call.scope()?;
     let transaction = call.begin().await?;
     let (task, prerequisite, project) = both_ends(&transaction, &scope, &input).await?;
-    let edges = queries::project_edges(&transaction, &project.id).await?;
-    let pairs: Vec<(&TaskId, &TaskId)> = edges
-        .iter()
-        .map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id))
-        .collect();
-    if pairs.contains(&(&prerequisite.id, &task.id)) {
+    let ends = queries::edge_ends(&transaction, &project.id).await?;
+    if ends.contains(&(prerequisite.id.clone(), task.id.clone())) {
         return Err(exists().into());
     }
-    if let Some(path) = cycles::path(&pairs, &&task.id, &&prerequisite.id) {
+    if let Some(path) = cycles::path(&ends, &task.id, &prerequisite.id) {
         return Err(would_close(&transaction, path).await);
     }
     // The default is left open, so that the column tells who chose a number.
@@ -146,8 +142,7 @@ async fn both_ends(
 }
 
 /// The error that shows the circle: from the task over those that depend on it back to itself.
-async fn would_close(transaction: &impl ConnectionTrait, path: Vec<&TaskId>) -> HubError {
-    let ids: Vec<TaskId> = path.into_iter().cloned().collect();
+async fn would_close(transaction: &impl ConnectionTrait, ids: Vec<TaskId>) -> HubError {
     match queries::tasks_by_ids(transaction, &ids).await {
         Ok(rows) => {
             let slugs: HashMap<&TaskId, &str> = rows

@@ -28,24 +28,49 @@ pub(super) fn of_rows(
     build(&tasks, &edges_among(&tasks, edges)).map_err(broken)
 }
 
+/// As [`of_rows`], from the ends of the dependencies, (prerequisite, dependent), alone.
+pub(super) fn of_ends(
+    tasks: &[TaskOutline],
+    ends: &[(TaskId, TaskId)],
+) -> Result<TaskGraph, HubError> {
+    build(
+        tasks,
+        &named(tasks, ends.iter().map(|(from, to)| (from, to, None))),
+    )
+    .map_err(broken)
+}
+
 /// The dependencies both ends of which are among the tasks, by the slugs of dependent and prerequisite.
 pub(super) fn edges_among(tasks: &[TaskOutline], edges: &[TaskDependency]) -> Vec<DependencyEdge> {
+    let ends = edges.iter().map(|edge| {
+        (
+            &edge.depends_on_task_id,
+            &edge.dependent_task_id,
+            edge.quality_retention,
+        )
+    });
+    let mut edges = named(tasks, ends);
+    edges.sort_by(|a, b| (&a.to, &a.from).cmp(&(&b.to, &b.from)));
+    edges
+}
+
+fn named<'a>(
+    tasks: &[TaskOutline],
+    edges: impl Iterator<Item = (&'a TaskId, &'a TaskId, Option<f64>)>,
+) -> Vec<DependencyEdge> {
     let slugs: HashMap<&TaskId, &str> = tasks
         .iter()
         .map(|task| (&task.id, task.slug.as_str()))
         .collect();
-    let mut records: Vec<DependencyEdge> = edges
-        .iter()
-        .filter_map(|edge| {
+    edges
+        .filter_map(|(from, to, quality_retention)| {
             Some(DependencyEdge {
-                from: (*slugs.get(&edge.depends_on_task_id)?).to_owned(),
-                to: (*slugs.get(&edge.dependent_task_id)?).to_owned(),
-                quality_retention: edge.quality_retention,
+                from: (*slugs.get(from)?).to_owned(),
+                to: (*slugs.get(to)?).to_owned(),
+                quality_retention,
             })
         })
-        .collect();
-    records.sort_by(|a, b| (&a.to, &a.from).cmp(&(&b.to, &b.from)));
-    records
+        .collect()
 }
 
 /// `UNPROCESSABLE` `cycle` with every circle found, as far as they fit.

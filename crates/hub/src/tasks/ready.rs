@@ -120,9 +120,9 @@ async fn by_criticality(
 ) -> Result<Vec<ReadyTask>, HubError> {
     let mut open = queries::task_outlines(reader, project).await?;
     open.retain(|task| task.status != TaskStatus::Completed);
-    let edges = queries::project_edges(reader, project).await?;
+    let ends = queries::edge_ends(reader, project).await?;
     let rows = queries::ready_tasks(reader, project, input.exclude_mapped, None).await?;
-    let graph = graph::of_rows(open, &edges)?;
+    let graph = graph::of_ends(&open, &ends)?;
     let schedule = graph.schedule().map_err(graph::broken)?;
     let measures: HashMap<&str, &Schedule<'_>> = schedule
         .iter()

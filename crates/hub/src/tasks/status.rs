@@ -89,10 +89,7 @@ async fn update_status(
         .reason
         .as_deref()
         .and_then(|text| issues.take(rules::text("/reason", text, MAX_REASON)));
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let transaction = call.begin().await?;
     let (task, project) = locked_task(&transaction, &call.scope()?, &input.id).await?;

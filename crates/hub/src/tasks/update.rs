@@ -129,10 +129,7 @@ async fn assign(call: Call, input: Arc<TaskAssign>) -> Result<TaskView, HubError
         .assignee
         .as_deref()
         .and_then(|text| issues.take(assignee_rule("/assignee", text)));
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let transaction = call.begin().await?;
     let (task, project) = locked_task(&transaction, &call.scope()?, &input.id).await?;
@@ -191,10 +188,7 @@ fn checked(
     let metadata = issues
         .take_all(rules::metadata_patch("tasks", &task.metadata, patch))
         .unwrap_or_default();
-    let unchanged_since = input
-        .if_updated_at
-        .as_deref()
-        .and_then(|text| issues.take(rules::time("/ifUpdatedAt", text)));
+    let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
     let metadata = without_unparsed_due(Metadata(metadata), due_at.is_some());
     let body = input.body.clone().map(|body| new_body(task, body));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use alkhub_storage::ids::{ProjectId, TaskId};
+use alkhub_storage::ids::ProjectId;
 use alkhub_storage::tasks::{self as queries, SyncOptions, TaskFile, TaskOutline};
 use alkhub_storage::{ConnectionTrait, Project};
 use alkhub_taskgraph::cycles::find_cycles;
@@ -77,14 +77,11 @@ async fn refuse_cycles(
     transaction: &impl ConnectionTrait,
     project: &ProjectId,
 ) -> Result<(), HubError> {
-    let edges = queries::project_edges(transaction, project).await?;
-    let pairs: Vec<(&TaskId, &TaskId)> = edges
-        .iter()
-        .map(|edge| (&edge.depends_on_task_id, &edge.dependent_task_id))
-        .collect();
-    if find_cycles(&pairs).is_empty() {
+    let ends = queries::edge_ends(transaction, project).await?;
+    if find_cycles(&ends).is_empty() {
         return Ok(());
     }
+    let edges = queries::project_edges(transaction, project).await?;
     let rows = queries::task_outlines(transaction, project).await?;
     // By slug, so that the same files name the same circles each time.
     let mut named: Vec<(String, String)> = edges_among(&rows, &edges)
