@@ -49,15 +49,17 @@ impl TaskGraph {
     /// Pairs of a task and an id it depends on that is no task, in task order and for one task
     /// in the order of its dependencies.
     pub fn missing_references(&self) -> Vec<(&str, &str)> {
-        let mut missing = Vec::new();
-        for (slot, node) in self.live_nodes() {
-            for edge in self.edges_of(slot, IN) {
-                if let Some(prerequisite) = self.node(edge.from).filter(|node| node.orphan) {
-                    missing.push((&*node.id, &*prerequisite.id));
-                }
-            }
-        }
-        missing
+        let missing = |slot: u32| self.node(slot).filter(|node| node.orphan);
+        let mut edges: Vec<_> = self
+            .live_edges()
+            .filter(|(_, edge)| missing(edge.from).is_some())
+            .collect();
+        // Stable: the edges of one task stay in the order of its dependencies.
+        edges.sort_by_key(|(_, edge)| edge.to);
+        let ids = |(_, edge): (u32, &super::Edge)| {
+            Some((&*self.node(edge.to)?.id, &*self.node(edge.from)?.id))
+        };
+        edges.into_iter().filter_map(ids).collect()
     }
 
     /// A new graph of the tasks that `keep` accepts and the edges between them, all orders and
