@@ -7,6 +7,8 @@
 
 mod calls;
 mod figures;
+mod graph_analyses;
+mod graph_directory;
 mod hub;
 mod import;
 mod import_memory;
@@ -145,6 +147,8 @@ fn all() -> Vec<Box<dyn Bench>> {
         Box::new(import_memory::ImportMemory),
         Box::new(ready::Ready),
         Box::new(list_sessions::ListSessions),
+        Box::new(graph_analyses::GraphAnalyses),
+        Box::new(graph_directory::GraphDirectory),
     ]
 }
 
