@@ -185,6 +185,17 @@ impl Database {
         migrate::version(self).await
     }
 
+    /// Gives back the memory in which SQLite keeps pages for later, after work that touched very many of
+    /// them. PostgreSQL keeps them on its own side.
+    ///
+    /// Errors: those of any statement.
+    pub async fn release_memory(&self) -> Result<(), StorageError> {
+        if self.engine() == Engine::Sqlite {
+            self.writer().execute_unprepared("pragma shrink_memory").await?;
+        }
+        Ok(())
+    }
+
     /// Asks for a sign of life.
     ///
     /// Errors: `Unavailable`.

@@ -42,8 +42,9 @@ pub use messages::{
     messages_since_compaction, open_message, set_message_metadata,
 };
 pub use parts::{
-    NewPart, PartChange, PartPage, append_parts, count_parts_by_type, part_by_id, parts_by_type,
-    parts_of_messages, parts_of_session, update_parts,
+    NewPart, PartChange, PartPage, append_parts, count_parts_by_type, last_parts, lock_part,
+    part_by_id, parts_by_type, parts_of_messages, parts_of_session, set_part_metadata,
+    update_parts,
 };
 pub use retention::{archive_idle_sessions, prune_sessions, stale_busy_sessions};
 pub use search::{Found, SearchFilter, search_parts};

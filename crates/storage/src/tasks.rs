@@ -23,7 +23,7 @@ use crate::time::{self, DateTimeUtc};
 
 pub use dependencies::{
     Linked, NewDependency, add_dependency, delete_dependencies, dependencies, dependents,
-    insert_dependencies, load_dependencies, project_edges, remove_dependency,
+    edge_ends, insert_dependencies, load_dependencies, project_edges, remove_dependency,
 };
 pub use lists::{
     TaskFilter, TaskOutline, active_tasks, count_tasks_by_status, graph_rows, list_tasks,

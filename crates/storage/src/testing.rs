@@ -78,6 +78,16 @@ impl TestDatabase {
         Self { database, url, name: Some(name), directory: None }
     }
 
+    /// Closes it and, on PostgreSQL, drops it.
+    pub async fn remove(self) {
+        let Self { database, name, directory, .. } = self;
+        database.close().await.expect("the data base closes");
+        drop(directory);
+        if let Some(name) = name {
+            drop_database(&postgres_url(), &name).await;
+        }
+    }
+
     /// Its address, for a second connection.
     pub fn url(&self) -> &str {
         &self.url

@@ -182,7 +182,7 @@ pub async fn load_open_detections(
     sessions: &[SessionId],
 ) -> Result<HashMap<SessionId, Vec<detections::Model>>, StorageError> {
     let rows = detections::Entity::find()
-        .filter(detections::Column::SessionId.is_in(sessions.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("detections", "session_id"), sessions))
         .filter(detections::Column::ResolvedAt.is_null())
         .order_by_asc(detections::Column::CreatedAt)
         .order_by_asc(detections::Column::Id)
@@ -227,7 +227,7 @@ pub async fn resolve_detections(
     action: Option<&str>,
 ) -> Result<Vec<detections::Model>, StorageError> {
     let rows = detections::Entity::find()
-        .filter(detections::Column::Id.is_in(ids.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("detections", "id"), ids))
         .order_by_asc(detections::Column::Id)
         .lock_exclusive()
         .all(db)
@@ -281,7 +281,7 @@ pub async fn prune_detections(
         .all(db)
         .await?;
     let deleted = detections::Entity::delete_many()
-        .filter(detections::Column::Id.is_in(ids))
+        .filter(Engine::of(db).one_of(column("detections", "id"), &ids))
         .exec(db)
         .await?;
     Ok(deleted.rows_affected)

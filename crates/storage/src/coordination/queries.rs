@@ -135,16 +135,22 @@ pub async fn children_of(
         select = select.filter(mappings::Column::Status.eq(status));
     }
     let mappings = select.all(db).await?;
-    let mut sessions = by_id(
+    let engine = Engine::of(db);
+    let session_ids: Vec<&SessionId> = mappings.iter().map(|row| &row.session_id).collect();
+    let task_ids: Vec<&TaskId> = mappings
+        .iter()
+        .filter_map(|row| row.task_id.as_ref())
+        .collect();
+    let sessions = by_id(
         sessions::Entity::find()
-            .filter(sessions::Column::Id.is_in(mappings.iter().map(|row| row.session_id.clone())))
+            .filter(engine.one_of(column("sessions", "id"), &session_ids))
             .all(db)
             .await?,
         |session| session.id.clone(),
     );
     let tasks = by_id(
         tasks::Entity::find()
-            .filter(tasks::Column::Id.is_in(mappings.iter().filter_map(|row| row.task_id.clone())))
+            .filter(engine.one_of(column("tasks", "id"), &task_ids))
             .all(db)
             .await?,
         |task| task.id.clone(),
@@ -152,7 +158,7 @@ pub async fn children_of(
     // A session may have several mappings, one after the other; each of them shows it.
     let mut children = Vec::with_capacity(mappings.len());
     for mapping in mappings {
-        if let Some(session) = sessions.get_mut(&mapping.session_id) {
+        if let Some(session) = sessions.get(&mapping.session_id) {
             let task = mapping
                 .task_id
                 .as_ref()
@@ -230,7 +236,7 @@ pub async fn load_mappings_of_tasks(
     tasks: &[TaskId],
 ) -> Result<HashMap<TaskId, mappings::Model>, StorageError> {
     let rows = mappings::Entity::find()
-        .filter(mappings::Column::TaskId.is_in(tasks.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("mappings", "task_id"), tasks))
         .order_by_asc(mappings::Column::CreatedAt)
         .order_by_asc(mappings::Column::Id)
         .all(db)
@@ -248,7 +254,7 @@ pub async fn load_mappings_of_sessions(
     sessions: &[SessionId],
 ) -> Result<HashMap<SessionId, mappings::Model>, StorageError> {
     let rows = mappings::Entity::find()
-        .filter(mappings::Column::SessionId.is_in(sessions.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("mappings", "session_id"), sessions))
         .order_by_asc(mappings::Column::CreatedAt)
         .order_by_asc(mappings::Column::Id)
         .all(db)

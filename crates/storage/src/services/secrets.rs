@@ -13,6 +13,7 @@ use crate::entity::client_secrets;
 use crate::error::StorageError;
 use crate::ids::{ClientId, ClientSecretId};
 use crate::json::{EncryptedValue, Metadata};
+use crate::scope::column;
 use crate::time::{self, DateTimeUtc};
 
 /// What may be told of a secret.
@@ -116,7 +117,7 @@ pub async fn load_secret_names(
     clients: &[ClientId],
 ) -> Result<HashMap<ClientId, Vec<SecretName>>, StorageError> {
     let rows = client_secrets::Entity::find()
-        .filter(client_secrets::Column::ClientId.is_in(clients.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("client_secrets", "client_id"), clients))
         .order_by(
             Engine::of(db).bytewise("client_secrets", "key"),
             sea_orm::Order::Asc,

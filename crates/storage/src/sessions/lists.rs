@@ -147,8 +147,9 @@ pub async fn session_tree(
         let depth: i32 = row.try_get("", "depth")?;
         depths.insert(found, depth.unsigned_abs());
     }
+    let ids: Vec<&SessionId> = depths.keys().collect();
     let rows = sessions::Entity::find()
-        .filter(sessions::Column::Id.is_in(depths.keys().cloned()))
+        .filter(Engine::of(db).one_of(column("sessions", "id"), &ids))
         .filter(scope.sessions(Engine::of(db)))
         .order_by_asc(sessions::Column::CreatedAt)
         .order_by_asc(sessions::Column::Id)

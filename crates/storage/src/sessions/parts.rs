@@ -7,6 +7,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     Statement, Value,
 };
+use serde_json::Map;
 use uuid::Uuid;
 
 use crate::engine::Engine;
@@ -15,6 +16,7 @@ use crate::enums::PartType;
 use crate::error::StorageError;
 use crate::ids::{MessageId, PartId, SessionId};
 use crate::json::{JsonObject, Metadata};
+use crate::row;
 use crate::scope::{Scope, column};
 use crate::time;
 
@@ -141,22 +143,65 @@ pub async fn part_by_id(
         .await?)
 }
 
+/// Locks a part's row until the transaction ends, for a change that depends on what it holds. Errors:
+/// `NotFound`.
+pub async fn lock_part(
+    db: &impl ConnectionTrait,
+    id: &PartId,
+) -> Result<parts::Model, StorageError> {
+    parts::Entity::find_by_id(id.clone())
+        .lock_exclusive()
+        .one(db)
+        .await?
+        .ok_or(StorageError::NotFound)
+}
+
+/// Takes notes about a part, merged key by key; a null removes a key. Needs a transaction. Errors:
+/// `NotFound`.
+pub async fn set_part_metadata(
+    db: &impl ConnectionTrait,
+    id: &PartId,
+    notes: Map<String, serde_json::Value>,
+) -> Result<parts::Model, StorageError> {
+    let mut metadata = lock_part(db, id).await?.metadata;
+    metadata.merge(notes);
+    let changes = parts::ActiveModel {
+        metadata: Set(metadata),
+        ..<parts::ActiveModel as Default>::default()
+    };
+    row::update::<parts::Entity, _>(db, id.clone(), changes, None).await
+}
+
+/// The last parts of a session, in order.
+pub async fn last_parts(
+    db: &impl ConnectionTrait,
+    session: &SessionId,
+    limit: u64,
+) -> Result<Vec<parts::Model>, StorageError> {
+    let mut rows = parts::Entity::find()
+        .filter(parts::Column::SessionId.eq(session.clone()))
+        .order_by_desc(parts::Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.reverse();
+    Ok(rows)
+}
+
 /// The parts of several messages, each list in order.
 pub async fn parts_of_messages(
     db: &impl ConnectionTrait,
     messages: &[MessageId],
 ) -> Result<HashMap<MessageId, Vec<parts::Model>>, StorageError> {
+    let rows = parts::Entity::find()
+        .filter(Engine::of(db).one_of(column("parts", "message_id"), messages))
+        .order_by_asc(parts::Column::MessageId)
+        .order_by_asc(parts::Column::Id)
+        .all(db)
+        .await?;
     let mut found: HashMap<MessageId, Vec<parts::Model>> = HashMap::new();
-    for chunk in messages.chunks(CHUNK) {
-        let rows = parts::Entity::find()
-            .filter(parts::Column::MessageId.is_in(chunk.iter().cloned()))
-            .order_by_asc(parts::Column::MessageId)
-            .order_by_asc(parts::Column::Id)
-            .all(db)
-            .await?;
-        for row in rows {
-            found.entry(row.message_id.clone()).or_default().push(row);
-        }
+    for row in rows {
+        found.entry(row.message_id.clone()).or_default().push(row);
     }
     Ok(found)
 }
@@ -248,12 +293,12 @@ async fn stored(
     db: &impl ConnectionTrait,
     new: &[NewPart],
 ) -> Result<HashMap<PartId, parts::Model>, StorageError> {
-    let chosen: Vec<PartId> = new.iter().filter_map(|part| part.id.clone()).collect();
+    let chosen: Vec<&PartId> = new.iter().filter_map(|part| part.id.as_ref()).collect();
     if chosen.is_empty() {
         return Ok(HashMap::new());
     }
     let rows = parts::Entity::find()
-        .filter(parts::Column::Id.is_in(chosen))
+        .filter(Engine::of(db).one_of(column("parts", "id"), &chosen))
         .all(db)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())

@@ -3,10 +3,12 @@
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use crate::engine::Engine;
 use crate::entity::{parts, sessions};
 use crate::enums::SessionStatus;
 use crate::error::StorageError;
 use crate::ids::SessionId;
+use crate::scope::column;
 use crate::time::{self, DateTimeUtc};
 
 /// Sessions that are busy or wait for a retry although nothing was written in them since a moment, the
@@ -54,7 +56,7 @@ pub async fn archive_idle_sessions(
         )
         .col_expr(sessions::Column::ArchivedAt, Expr::value(now))
         .col_expr(sessions::Column::UpdatedAt, Expr::value(now))
-        .filter(sessions::Column::Id.is_in(ids.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("sessions", "id"), &ids))
         .filter(sessions::Column::Status.eq(SessionStatus::Idle))
         .exec(db)
         .await?;
@@ -82,7 +84,7 @@ pub async fn prune_sessions(
         .all(db)
         .await?;
     sessions::Entity::delete_many()
-        .filter(sessions::Column::Id.is_in(ids.iter().cloned()))
+        .filter(Engine::of(db).one_of(column("sessions", "id"), &ids))
         .exec(db)
         .await?;
     Ok(ids)

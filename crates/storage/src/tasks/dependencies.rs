@@ -171,6 +171,23 @@ pub async fn project_edges(
     sql::all(db, &text, [project.as_str().into()]).await
 }
 
+/// Both ends of all dependencies of a project, prerequisite first, in no order: what a search for
+/// circles needs, of however many there are.
+pub async fn edge_ends(
+    db: &impl ConnectionTrait,
+    project: &ProjectId,
+) -> Result<Vec<(TaskId, TaskId)>, StorageError> {
+    let rows = sql::rows(
+        db,
+        "select d.depends_on_task_id, d.dependent_task_id from tasks t
+         join task_dependencies d on d.dependent_task_id = t.id
+         where t.project_id = $1",
+        [project.as_str().into()],
+    )
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
+}
+
 async fn linked(
     db: &impl ConnectionTrait,
     tasks: &[TaskId],

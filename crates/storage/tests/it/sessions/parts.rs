@@ -234,6 +234,10 @@ async fn parts_of_a_session_come_in_pages_and_by_type() {
                 (PartType::Notice, 1)
             ]
         );
+        let last = sessions::last_parts(db.reader(), &session, 3)
+            .await
+            .unwrap();
+        assert_eq!(words(&last), ["c", "d", "e"]);
         let one = &read[0];
         let seen = sessions::part_by_id(db.reader(), &Scope::All, &one.id)
             .await
@@ -246,6 +250,30 @@ async fn parts_of_a_session_come_in_pages_and_by_type() {
                 .unwrap(),
             None
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn notes_of_a_part_are_merged_and_leave_its_content() {
+    on_each_engine(async |db| {
+        prepare(&db).await;
+        let made = append(&db, "m1", vec![text("a")]).await.unwrap().remove(0);
+        let transaction = db.begin().await.unwrap();
+        let note = |value: serde_json::Value| value.as_object().unwrap().clone();
+        sessions::set_part_metadata(&transaction, &made.id, note(json!({"a": 1, "b": 2})))
+            .await
+            .unwrap();
+        sessions::set_part_metadata(&transaction, &made.id, note(json!({"a": null})))
+            .await
+            .unwrap();
+        let locked = sessions::lock_part(&transaction, &made.id).await.unwrap();
+        let gone = sessions::lock_part(&transaction, &PartId::random()).await;
+        assert!(matches!(gone, Err(StorageError::NotFound)));
+        transaction.commit().await.unwrap();
+        assert_eq!(json!(locked.metadata), json!({"b": 2}));
+        assert_eq!(locked.data, made.data);
+        assert!(locked.updated_at > made.updated_at);
     })
     .await;
 }
