@@ -11,7 +11,8 @@ use alkhub_hub::{Origin, Surface};
 use alkhub_operations::{CallError, ErrorCode, RequestId};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    CACHE_CONTROL, USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
@@ -130,6 +131,11 @@ fn facts(request: &Request, trusted: &[ipnet::IpNet]) -> Facts {
 
 fn finish(headers: &mut HeaderMap, request_id: &RequestId) {
     mark_request(headers, request_id);
+    if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        // The layer names these to everybody; they mean something to pages that may read only.
+        headers.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+        headers.remove(VARY);
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers
         .entry(CACHE_CONTROL)

@@ -59,6 +59,21 @@ impl Visit for Fields {
         self.set(field, value.into());
     }
 
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        match i64::try_from(value) {
+            Ok(value) => self.record_i64(field, value),
+            // Beyond what readers of JSON can hold.
+            Err(_) => self.set(field, value.to_string().into()),
+        }
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.record_u64(field, value),
+            Err(_) => self.set(field, value.to_string().into()),
+        }
+    }
+
     fn record_f64(&mut self, field: &Field, value: f64) {
         // Thousandths are fine enough for every unit in use, and readable.
         self.set(field, ((value * 1000.0).round() / 1000.0).into());

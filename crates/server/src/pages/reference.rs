@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::example::example;
-use super::types::{fields, prose, resolve, type_of};
+use super::types::{Written, fields, prose, resolve, type_of};
 use super::{Page, wrap};
 
 /// The page of a document made by [`crate::openapi::document`].
@@ -108,7 +108,7 @@ fn article(document: &Value, server: &str, operation: &Operation<'_>) -> Markup 
                 ". " (scopes(post))
             }
             h4 { "Input" }
-            @match input.and_then(|input| fields(document, input)) {
+            @match input.and_then(|input| fields(document, input, Written::ByCaller)) {
                 Some(table) => (table),
                 None => p.facts { "None." },
             }
@@ -128,7 +128,7 @@ fn article(document: &Value, server: &str, operation: &Operation<'_>) -> Markup 
 
 fn value(document: &Value, schema: &Value) -> Markup {
     let is_named = schema.get("$ref").is_some();
-    match fields(document, schema).filter(|_| !is_named) {
+    match fields(document, schema, Written::ByHub).filter(|_| !is_named) {
         Some(table) => table,
         None => html! { p { (type_of(schema)) } },
     }
@@ -262,7 +262,7 @@ fn types(document: &Value) -> Markup {
                     @if let Some(description) = schema.get("description").and_then(Value::as_str) {
                         p { (prose(description)) }
                     }
-                    @match fields(document, schema) {
+                    @match fields(document, schema, Written::ByCaller) {
                         Some(table) => (table),
                         None => p { (type_of(schema)) },
                     }

@@ -33,8 +33,17 @@ pub(super) fn prose(text: &str) -> Markup {
     }
 }
 
+/// Whose hands the fields of a table are in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The caller's, who must know which are required.
+    ByCaller,
+    /// The hub's: what is there is there.
+    ByHub,
+}
+
 /// The fields of an object as a table; `None` when the schema has none.
-pub(super) fn fields(document: &Value, schema: &Value) -> Option<Markup> {
+pub(super) fn fields(document: &Value, schema: &Value, written: Written) -> Option<Markup> {
     let schema = resolve(document, schema);
     let properties = schema.get("properties")?.as_object()?;
     if properties.is_empty() {
@@ -50,7 +59,7 @@ pub(super) fn fields(document: &Value, schema: &Value) -> Option<Markup> {
                         tr {
                             td {
                                 code { (name) }
-                                @if required.contains(&name.as_str()) { " " span.required { "required" } }
+                                @if written == Written::ByCaller && required.contains(&name.as_str()) { " " span.required { "required" } }
                             }
                             td { (type_of(property)) }
                             td { (meaning(property)) }

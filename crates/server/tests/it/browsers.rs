@@ -36,10 +36,14 @@ async fn own_origin_is_answered_without_cors_headers() {
         .await
         .unwrap();
     assert_eq!(response.status(), 200);
-    assert_eq!(
-        Headers::of(&response).header("access-control-allow-origin"),
-        None
-    );
+    let headers = Headers::of(&response);
+    for name in [
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "vary",
+    ] {
+        assert_eq!(headers.header(name), None, "{name}");
+    }
 }
 
 #[tokio::test]
