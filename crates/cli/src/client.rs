@@ -1,11 +1,14 @@
 //! Calls an operation of a running hub over HTTP.
 
+pub(crate) mod items;
+
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use self::items::Items;
 use crate::args::Global;
 use crate::failure::{Failure, Refusal};
 use crate::locate::{self, Located};
@@ -26,6 +29,14 @@ pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
     /// Makes a repeated call safe.
     pub(crate) idempotency_key: Option<String>,
+}
+
+/// What a call is answered with.
+pub(crate) enum Answer {
+    /// The data of a query or a mutation.
+    Data(Value),
+    /// The items of a subscription, as they come.
+    Items(Items),
 }
 
 impl Client {
@@ -51,21 +62,27 @@ impl Client {
 
     /// Calls the operation; answers its data.
     pub(crate) async fn call(&self, operation: &str, input: &Value) -> Result<Value, Failure> {
-        self.call_with(operation, input, &CallOptions::default())
-            .await
+        match self.open(operation, input, &CallOptions::default()).await? {
+            Answer::Data(data) => Ok(data),
+            Answer::Items(_) => Err(Failure::Usage(format!("{operation} answers with a stream"))),
+        }
     }
 
-    /// Calls the operation with options; answers its data.
-    pub(crate) async fn call_with(
+    /// Calls the operation, whatever its type.
+    pub(crate) async fn open(
         &self,
         operation: &str,
         input: &Value,
         options: &CallOptions,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Answer, Failure> {
         let mut request = self
             .http
             .post(format!("{}/v1/call/{operation}", self.url))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(
+                ACCEPT,
+                HeaderValue::from_static("application/json, text/event-stream"),
+            )
             .body(input.to_string());
         if let Some(key) = &self.key {
             let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
@@ -85,12 +102,16 @@ impl Client {
             .send()
             .await
             .map_err(|problem| self.unreachable(&problem))?;
+        let content_type = response.headers().get(CONTENT_TYPE);
+        if content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+            return Ok(Answer::Items(Items::new(response)));
+        }
         let status = response.status();
         let body = response
             .bytes()
             .await
             .map_err(|problem| self.unreachable(&problem))?;
-        self.read(status, &body)
+        self.read(status, &body).map(Answer::Data)
     }
 
     fn read(&self, status: reqwest::StatusCode, body: &[u8]) -> Result<Value, Failure> {

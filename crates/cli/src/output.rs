@@ -52,6 +52,11 @@ impl Output {
         self.text(&text)
     }
 
+    /// Prints a JSON document in one line, as one of several.
+    pub(crate) fn line(&self, value: &Value) -> Result<(), Failure> {
+        self.text(&format!("{value}\n"))
+    }
+
     /// Tells something beside the result, on stderr.
     pub(crate) fn hint(&self, sentence: &str) -> Result<(), Failure> {
         if !self.quiet && !self.json {

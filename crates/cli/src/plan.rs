@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::args::Global;
-use crate::client::Client;
+use crate::client::{Answer, CallOptions, Client};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
@@ -140,12 +140,41 @@ impl Plan {
         view.show(&data, output)
     }
 
+    /// Calls a subscription and shows each item as it comes, one JSON document a line with
+    /// `--json`.
+    pub(crate) async fn follow(mut self, global: &Global, output: &Output) -> Result<(), Failure> {
+        let client = Client::new(global)?;
+        self.resolve(&client, output).await?;
+        let input = Value::Object(self.input);
+        let answer = client
+            .open(self.operation, &input, &CallOptions::default())
+            .await?;
+        match answer {
+            Answer::Data(data) => self.view.show(&data, output),
+            Answer::Items(mut items) => {
+                while let Some(item) = items.next().await? {
+                    self.view.show_line(&item, output)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Calls; answers the view and the operation's data.
     pub(crate) async fn data(
         mut self,
         client: &Client,
         output: &Output,
     ) -> Result<(&'static View, Value), Failure> {
+        self.resolve(client, output).await?;
+        let input = Value::Object(self.input);
+        let call = client.call(self.operation, &input);
+        let data = progress::while_waiting(output, "waiting for the hub", call).await?;
+        Ok((self.view, data))
+    }
+
+    /// Puts ids where the user gave names.
+    async fn resolve(&mut self, client: &Client, output: &Output) -> Result<(), Failure> {
         for reference in std::mem::take(&mut self.references) {
             let field = reference.field();
             let row = reference
@@ -162,10 +191,7 @@ impl Plan {
             self.input
                 .insert(field.to_owned(), Value::String(text_at(&row, "id")?));
         }
-        let input = Value::Object(self.input);
-        let call = client.call(self.operation, &input);
-        let data = progress::while_waiting(output, "waiting for the hub", call).await?;
-        Ok((self.view, data))
+        Ok(())
     }
 }
 

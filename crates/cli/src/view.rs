@@ -87,6 +87,14 @@ pub(crate) const fn paragraph(title: &'static str, pointer: &'static str) -> Col
 }
 
 impl View {
+    /// Prints one item of a stream: as [`View::show`], but JSON always in one line.
+    pub(crate) fn show_line(&self, item: &Value, output: &Output) -> Result<(), Failure> {
+        if output.json {
+            return output.line(item);
+        }
+        self.show(item, output)
+    }
+
     /// Prints the data in this form, or as one JSON document.
     pub(crate) fn show(&self, data: &Value, output: &Output) -> Result<(), Failure> {
         if output.json {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::operations::spec_of;
 use super::values;
 use crate::args::Global;
-use crate::client::{CallOptions, Client};
+use crate::client::{Answer, CallOptions, Client};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
@@ -19,7 +19,7 @@ use crate::progress;
 /// The input is a JSON object (--input), or a list of key=value, which are read by the operation's
 /// own schema: numbers, true and false become what they look like where the schema wants them,
 /// lists are a repeated key or JSON, and objects are JSON. Prints the data of the
-/// answer as JSON.
+/// answer as JSON; the items of a subscription one a line, until it ends or Ctrl-C.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  alkhub call project.list limit=5\n  alkhub call task.create --input '{\"projectId\": \"…\", \"name\": \"Write the parser\"}'"
@@ -54,9 +54,16 @@ impl Call {
                 timeout: self.timeout,
                 idempotency_key: self.idempotency_key.clone(),
             };
-            let call = client.call_with(&self.operation, &input, &options);
-            let data = progress::while_waiting(output, "waiting for the hub", call).await?;
-            output.document(&data)
+            let call = client.open(&self.operation, &input, &options);
+            match progress::while_waiting(output, "waiting for the hub", call).await? {
+                Answer::Data(data) => output.document(&data),
+                Answer::Items(mut items) => {
+                    while let Some(item) = items.next().await? {
+                        output.line(&item)?;
+                    }
+                    Ok(())
+                }
+            }
         })?
     }
 

@@ -17,6 +17,18 @@ use crate::output::Output;
 use crate::plan::Plan;
 
 const STATUSES: [&str; 5] = ["pending", "in-progress", "completed", "failed", "blocked"];
+const ANALYSES: [&str; 10] = [
+    "criticalPath",
+    "weightedCriticalPath",
+    "parallelGroups",
+    "bottlenecks",
+    "riskPath",
+    "riskDistribution",
+    "workflowCost",
+    "decompose",
+    "cycles",
+    "topologicalOrder",
+];
 const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 
 /// Make, see and change tasks
@@ -50,6 +62,26 @@ pub(crate) enum Task {
     /// For each task the unfinished ones before it, down to those that can start.
     #[command(after_help = "Example:\n  alkhub task blocked --project demo")]
     Blocked(Blocked),
+    /// Tell each change of a project's tasks as it happens
+    ///
+    /// Runs until it is stopped with Ctrl-C; --json prints one document a line.
+    #[command(after_help = "Example:\n  alkhub task watch --project demo")]
+    Watch(Watch),
+    /// Draw the tasks of a project and what they depend on
+    ///
+    /// As text for Graphviz (dot) or Mermaid, or as an SVG picture.
+    #[command(after_help = "Example:\n  alkhub task graph --project demo --format svg > demo.svg")]
+    Graph(Graph),
+    /// Find out what the tasks of a project add up to
+    ///
+    /// The critical path, the risk, the cost and more, from the tasks as the hub has them now.
+    #[command(after_help = "Example:\n  alkhub task analyze criticalPath riskPath --project demo")]
+    Analyze(Analyze),
+    /// Show what became of a task
+    ///
+    /// Changes of its status and the sessions that worked on it, newest first.
+    #[command(after_help = "Example:\n  alkhub task history write-parser --project demo")]
+    History(History),
     /// List tasks
     ///
     /// Newest first; all options narrow the list.
@@ -178,6 +210,52 @@ pub(crate) struct Blocked {
     /// Show at most this many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Name or id of the project
+    #[arg(long, value_name = "PROJECT")]
+    project: String,
+}
+
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Graph {
+    /// Name or id of the project
+    #[arg(long, value_name = "PROJECT")]
+    #[serde(skip)]
+    project: String,
+    /// Form of the drawing; graph is plain lists
+    #[arg(long, value_name = "FORMAT", value_parser = ["dot", "mermaid", "svg", "graph"], default_value = "dot")]
+    format: String,
+    /// Only tasks of this path or below it
+    #[arg(long, value_name = "PATH")]
+    path_prefix: Option<String>,
+    /// Only tasks of this status (may repeat)
+    #[arg(long, value_name = "STATUS", value_parser = STATUSES)]
+    status: Vec<String>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct Analyze {
+    /// What to find out
+    #[arg(required = true, value_name = "ANALYSIS", value_parser = ANALYSES)]
+    analyses: Vec<String>,
+    /// Name or id of the project
+    #[arg(long, value_name = "PROJECT")]
+    #[serde(skip)]
+    project: String,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct History {
+    #[command(flatten)]
+    #[serde(skip)]
+    one: One,
+    #[command(flatten)]
+    #[serde(flatten)]
+    paging: Paging,
 }
 
 #[derive(Debug, Args, Serialize)]
@@ -420,6 +498,19 @@ impl Task {
                 .when(ready.include_mapped, "excludeMapped", json!(false))
                 .project(&ready.project, "projectId"),
             Task::Blocked(blocked) => return super::wait(blocked.run(global, output))?,
+            Task::Watch(watch) => {
+                let plan = Plan::new("task.watch", &json!({}), &view::CHANGE)?
+                    .project(&watch.project, "projectId");
+                return super::wait(plan.follow(global, output))?;
+            }
+            Task::Graph(graph) => {
+                Plan::new("task.graph", graph, &view::GRAPH)?.project(&graph.project, "projectId")
+            }
+            Task::Analyze(analyze) => Plan::new("task.analyze", analyze, &view::ANALYSES)?
+                .project(&analyze.project, "projectId"),
+            Task::History(history) => {
+                Plan::new("task.history", history, &view::HISTORY)?.one(&history.one)
+            }
             Task::List(list) => Plan::new("task.list", list, &view::LIST)?
                 .maybe_project(list.project.as_deref(), "projectId"),
             Task::Show(one) => {

@@ -29,7 +29,9 @@ fn killed_import_is_there_whole_or_not_at_all_on_postgresql() {
 fn survive_kills(settings: &[&str]) {
     let home = Home::new();
     for number in 0..FILES {
-        let before = number.checked_sub(1).map_or_else(String::new, |number| format!("t{number}"));
+        let before = number
+            .checked_sub(1)
+            .map_or_else(String::new, |number| format!("t{number}"));
         let text = format!(
             "---\nid: t{number}\nname: Task {number}\ndepends_on: [{before}]\n---\n\nText {number}.\n"
         );
@@ -41,8 +43,16 @@ fn survive_kills(settings: &[&str]) {
     for round in 0..ROUNDS {
         let project = format!("p{round}");
         server.json(&["project", "create", &project]);
-        let arguments =
-            ["--data-dir", "data", "--json", "task", "import", "tasks", "--project", &project];
+        let arguments = [
+            "--data-dir",
+            "data",
+            "--json",
+            "task",
+            "import",
+            "tasks",
+            "--project",
+            &project,
+        ];
         let importing = home
             .command(&arguments)
             .stdout(Stdio::null())
@@ -58,11 +68,20 @@ fn survive_kills(settings: &[&str]) {
         server = Server::start_with(&home, settings);
         let found = server.json(&["project", "show", &project]);
         let tasks = found["counts"]["tasks"].as_u64().unwrap();
-        assert!(tasks == 0 || tasks == u64::from(FILES), "round {round}: {tasks} tasks");
-        assert!(!answered || tasks != 0, "round {round}: an answered import is gone");
+        assert!(
+            tasks == 0 || tasks == u64::from(FILES),
+            "round {round}: {tasks} tasks"
+        );
+        assert!(
+            !answered || tasks != 0,
+            "round {round}: an answered import is gone"
+        );
         seen[usize::from(tasks != 0)] += 1;
         let again = server.json(&["task", "import", "tasks", "--project", &project]);
-        assert!(again.is_object(), "round {round}: the project takes the import again");
+        assert!(
+            again.is_object(),
+            "round {round}: the project takes the import again"
+        );
     }
     assert!(seen[1] > 0, "no import ever ended: the kills came too soon");
 }
@@ -76,6 +95,9 @@ fn unhurried(server: &Server<'_>) -> Duration {
 }
 
 fn kill(pid: u32) {
-    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    let killed = Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status()
+        .unwrap();
     assert!(killed.success());
 }

@@ -1,6 +1,8 @@
 //! The tour of the README and what a user meets around it, against a running hub.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -588,4 +590,105 @@ fn a_lost_key_is_made_anew_while_the_hub_is_stopped() {
     assert!(!ran.stdout.contains(new.trim()), "no terminal, no key");
     let server = Server::start(&home);
     assert_eq!(server.json(&["whoami"])["account"]["accessLevel"], "admin");
+}
+
+#[test]
+fn changes_of_tasks_are_watched_and_kept_as_history() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    server.text(&["project", "create", "demo"]);
+    server.text(&["task", "create", "First", "--project", "demo"]);
+    let mut watch = home
+        .command(&[
+            "--data-dir",
+            "data",
+            "--json",
+            "task",
+            "watch",
+            "--project",
+            "demo",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    // The watch begins at some moment; notes are written until it tells of one.
+    let (told, heard) = std::sync::mpsc::sync_channel(1);
+    let listener = std::thread::spawn(move || {
+        let line = lines.next().unwrap().unwrap();
+        told.send(()).unwrap();
+        line
+    });
+    let note = [
+        "task",
+        "note",
+        "first",
+        "are you there?",
+        "--project",
+        "demo",
+    ];
+    let told_of = (0..500).any(|_| {
+        server.text(&note);
+        heard.try_recv().is_ok()
+    });
+    assert!(told_of, "the watch told of none of 500 changes");
+    let change: Value = serde_json::from_str(&listener.join().unwrap()).unwrap();
+    assert_eq!(change["task"]["slug"], "first");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+
+    server.text(&[
+        "task",
+        "status",
+        "first",
+        "in-progress",
+        "--project",
+        "demo",
+        "--reason",
+        "begun",
+    ]);
+    let history = server.text(&["task", "history", "first", "--project", "demo"]);
+    assert!(
+        history.contains("in-progress") && history.contains("begun"),
+        "{history}"
+    );
+}
+
+#[test]
+fn graphs_are_drawn_and_analyzed_from_the_rows() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    server.text(&["project", "create", "demo"]);
+    server.text(&["task", "create", "First", "--project", "demo"]);
+    server.text(&[
+        "task",
+        "create",
+        "Second",
+        "--project",
+        "demo",
+        "--depends-on",
+        "first",
+    ]);
+    let drawing = server.text(&["task", "graph", "--project", "demo"]);
+    assert!(
+        drawing.contains("digraph") && drawing.contains("second"),
+        "{drawing}"
+    );
+    let drawing = server.text(&["task", "graph", "--project", "demo", "--format", "mermaid"]);
+    assert!(drawing.starts_with("graph LR"), "{drawing}");
+    let lists = server.text(&["task", "graph", "--project", "demo", "--format", "graph"]);
+    assert!(lists.contains("first -> second"), "{lists}");
+    let analyses = [
+        "task",
+        "analyze",
+        "criticalPath",
+        "cycles",
+        "--project",
+        "demo",
+    ];
+    assert_eq!(
+        server.json(&analyses)["criticalPath"],
+        json!(["first", "second"])
+    );
+    assert!(server.text(&analyses).contains("cycles:\n  none"));
 }

@@ -31,6 +31,88 @@ pub(super) const READY: View = View::Rows {
     empty: "no task is ready",
 };
 
+pub(super) const HISTORY: View = View::Rows {
+    at: "/items",
+    columns: &[
+        time("AT", "/at"),
+        column("WHAT", "/kind"),
+        column("FROM", "/from"),
+        status("TO", "/to"),
+        column("SESSION", "/sessionId"),
+        column("BY", "/accountId"),
+        column("WHY", "/reason"),
+    ],
+    empty: "nothing happened to it yet",
+};
+
+pub(super) const GRAPH: View = View::Sentence(|data| {
+    if let Some(drawing) = data.get("text").and_then(Value::as_str) {
+        return drawing.trim_end().to_owned();
+    }
+    let lines = |name: &str| {
+        data.get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let word = |row: &Value, name: &str| {
+        row.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let nodes =
+        lines("nodes").map(|node| format!("{} ({})", word(node, "slug"), word(node, "status")));
+    let edges =
+        lines("edges").map(|edge| format!("{} -> {}", word(edge, "from"), word(edge, "to")));
+    nodes.chain(edges).collect::<Vec<_>>().join("\n")
+});
+
+pub(super) const ANALYSES: View = View::Sentence(|data| {
+    let mut lines = Vec::new();
+    for (name, value) in data.as_object().into_iter().flatten() {
+        lines.push(format!("{name}:"));
+        match value {
+            Value::Array(items) if items.is_empty() => lines.push("  none".to_owned()),
+            Value::Array(items) => {
+                lines.extend(items.iter().map(|item| format!("  {}", flat(item))))
+            }
+            Value::Object(fields) => {
+                lines.extend(
+                    fields
+                        .iter()
+                        .map(|(name, value)| format!("  {name}: {}", flat(value))),
+                );
+            }
+            other => lines.push(format!("  {}", flat(other))),
+        }
+    }
+    lines.join("\n")
+});
+
+/// A change as one line: `status_changed parser (completed)`.
+pub(super) const CHANGE: View = View::Sentence(|data| {
+    let word = |pointer: &str| {
+        data.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    match data.get("task") {
+        Some(Value::Object(task)) => {
+            let word_of = |name: &str| task.get(name).and_then(Value::as_str).unwrap_or_default();
+            format!(
+                "{}  {} ({})",
+                word("/change"),
+                word_of("slug"),
+                word_of("status")
+            )
+        }
+        _ => format!("{}  {}", word("/change"), word("/taskId"))
+            .trim_end()
+            .to_owned(),
+    }
+});
+
 pub(super) const BLOCKED: View = View::Sentence(blocked);
 
 pub(super) const RECORD: View = View::Record {
@@ -147,4 +229,18 @@ fn standing(row: &Value) -> String {
             .unwrap_or_default()
     };
     format!("{} ({})", word("/task/slug"), word("/task/status"))
+}
+
+/// A value of an analysis in one line.
+fn flat(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(flat).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| format!("{name} {}", flat(value)))
+            .collect::<Vec<_>>()
+            .join("; "),
+        other => other.to_string(),
+    }
 }
