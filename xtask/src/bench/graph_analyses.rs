@@ -53,8 +53,9 @@ impl Bench for GraphAnalyses {
         About {
             name: "graph-analyses",
             work: "Analyses of random graphs of 10,000 and 50,000 tasks with 3 dependencies each, shallow and deep, \
-                   against graphology with graphology-dag and graphology-metrics in Node; the results must agree. \
-                   Bottlenecks are left out at 50,000 deep, where the rival takes many minutes",
+                   against graphology with graphology-dag and graphology-metrics in Node. The results must agree, \
+                   but for bottlenecks of deep graphs: there the rival's 32-bit counts of paths overflow. At \
+                   50,000 deep, where it takes many minutes, they are left out",
             bar: "at least 20 times as fast, bottlenecks 30 times (P12)",
         }
     }
@@ -88,6 +89,7 @@ impl Bench for GraphAnalyses {
                         graph: path.clone(),
                         analyses: analyses.iter().map(|(name, _)| *name).collect(),
                         bottlenecks,
+                        overflowing: shape == Shape::Deep,
                         agreed: Arc::clone(&agreed),
                     })
                 };
@@ -148,6 +150,8 @@ struct Analyses {
     graph: PathBuf,
     analyses: Vec<&'static str>,
     bottlenecks: bool,
+    /// Whether there are more paths between two tasks than the rival can count.
+    overflowing: bool,
     /// What the first contestant found.
     agreed: Arc<Mutex<Option<Value>>>,
 }
@@ -169,8 +173,13 @@ impl Contestant for Analyses {
             command.arg("bottlenecks");
         }
         let printed = process::read(&mut command).await?;
-        let report: Value = serde_json::from_str(&printed)
+        let mut report: Value = serde_json::from_str(&printed)
             .map_err(|error| failed(format!("printed no report: {error}")))?;
+        if self.overflowing
+            && let Some(check) = report["check"].as_object_mut()
+        {
+            check.remove("bottlenecks");
+        }
         {
             let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
             let agreed = agreed.get_or_insert_with(|| report["check"].clone());
