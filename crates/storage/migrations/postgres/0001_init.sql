@@ -411,6 +411,14 @@ create index idx_tasks_path on tasks (path text_pattern_ops);
 create index idx_tasks_priority on tasks (priority);
 create index idx_tasks_assignee on tasks (assignee);
 create index idx_tasks_due_at on tasks (due_at);
+-- The order in which pending tasks are offered: a page of ready ones is read from its beginning.
+create index hub_idx_tasks_ready on tasks (
+    project_id,
+    (case priority when 'critical' then 0 when 'high' then 1 when 'medium' then 2 when 'low' then 3 else 4 end),
+    (due_at is null),
+    due_at,
+    slug collate "C"
+) where status = 'pending';
 create index idx_tasks_tags on tasks using gin (tags);
 
 -- Edges run from the prerequisite to the dependent.

@@ -96,9 +96,9 @@ pub async fn calls(
         select = select
             .filter(engine.json_text("call_graph_nodes", "error", "code").eq(code.as_str()));
     }
-    if let Some(from) = filter.from {
-        select = select.filter(Column::CreatedAt.gte(from));
-    }
+    // Without a beginning the bound says nothing; it makes SQLite walk the index instead of sorting.
+    let from = filter.from.unwrap_or(DateTimeUtc::UNIX_EPOCH);
+    select = select.filter(Column::CreatedAt.gte(from));
     if let Some(to) = filter.to {
         select = select.filter(Column::CreatedAt.lt(to));
     }

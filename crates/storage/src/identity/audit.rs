@@ -108,9 +108,9 @@ pub async fn list_audit(
             None => select.filter(Column::Action.eq(action.as_str())),
         };
     }
-    if let Some(from) = filter.from {
-        select = select.filter(Column::CreatedAt.gte(from));
-    }
+    // Without a beginning the bound says nothing; it makes SQLite walk the index instead of sorting.
+    let from = filter.from.unwrap_or(DateTimeUtc::UNIX_EPOCH);
+    select = select.filter(Column::CreatedAt.gte(from));
     if let Some(to) = filter.to {
         select = select.filter(Column::CreatedAt.lt(to));
     }

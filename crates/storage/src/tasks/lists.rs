@@ -253,7 +253,7 @@ pub(super) fn without_body(select: Select<Entity>) -> Select<Entity> {
     select.expr_as(Expr::cust("cast(null as text)"), Column::Body.as_str())
 }
 
-/// Number of a priority, what comes first first.
+/// Number of a priority, what comes first first; the text of `hub_idx_tasks_ready`.
 pub(super) fn priority_rank(column: &str) -> String {
     format!(
         "case {column} when 'critical' then 0 when 'high' then 1 when 'medium' then 2 \

@@ -24,33 +24,25 @@ pub async fn ready_tasks(
             other => format!("t.{}", other.as_str()),
         })
         .collect();
-    // The candidates are sorted first, on narrow rows, and looked at one by one until the page is full:
-    // what an unfinished prerequisite costs to find is not paid for every task of the project. The
-    // limit of the inner query keeps the planners from merging the two.
-    let (fence, collate) = match engine {
-        Engine::Sqlite => ("limit -1", ""),
-        Engine::Postgres => ("offset 0", " collate \"C\""),
-    };
+    let collate = if engine == Engine::Postgres { " collate \"C\"" } else { "" };
     let unmapped = if exclude_mapped {
-        "and not exists (select 1 from mappings m where m.task_id = c.id and m.status = 'active')"
+        "and not exists (select 1 from mappings m where m.task_id = t.id and m.status = 'active')"
     } else {
         ""
     };
-    let rank = priority_rank("priority");
+    // The index has pending tasks in this very order, so they are looked at one by one until the page is
+    // full: what it costs to find an unfinished prerequisite is not paid for every task of the project.
+    let walk = if engine == Engine::Sqlite { "indexed by hub_idx_tasks_ready" } else { "" };
+    let rank = priority_rank("t.priority");
     let text = format!(
-        "select {} from (
-             select c.id, c.rank, c.due_at, c.slug from (
-                 select id, {rank} as rank, due_at, slug from tasks
-                 where project_id = $1 and status = 'pending'
-                 order by rank, due_at is null, due_at, slug{collate} {fence}
-             ) c
-             where not exists (
-                 select 1 from task_dependencies d join tasks p on p.id = d.depends_on_task_id
-                 where d.dependent_task_id = c.id and p.status <> 'completed')
-             {unmapped}
-             limit $2
-         ) r join tasks t on t.id = r.id
-         order by r.rank, r.due_at is null, r.due_at, r.slug{collate}",
+        "select {} from tasks t {walk}
+         where t.project_id = $1 and t.status = 'pending'
+           and not exists (
+               select 1 from task_dependencies d join tasks p on p.id = d.depends_on_task_id
+               where d.dependent_task_id = t.id and p.status <> 'completed')
+           {unmapped}
+         order by {rank}, t.due_at is null, t.due_at, t.slug{collate}
+         limit $2",
         columns.join(", ")
     );
     let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(i64::MAX);

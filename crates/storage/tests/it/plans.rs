@@ -4,8 +4,6 @@
 //! partial index the competing plain index is dropped first, and the index's predicate must stand in
 //! the text: neither planner would prove it for a parameter.
 
-use std::sync::{Arc, Mutex};
-
 use alkhub_storage::coordination::{self, DetectionFilter, MappingFilter};
 use alkhub_storage::enums::{ClientType, MessageRole, PartType, RoleMode};
 use alkhub_storage::ids::{
@@ -14,14 +12,12 @@ use alkhub_storage::ids::{
 };
 use alkhub_storage::services::{self, ClientFilter};
 use alkhub_storage::sessions::{self, MessageRange, SearchFilter, SearchQuery, SessionFilter};
-use alkhub_storage::{
-    Database, DatabaseTransaction, Engine, Order, PageRequest, Scope, StorageError, roles, time,
-};
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
+use alkhub_storage::{Database, Engine, Order, PageRequest, Scope, roles, time};
 
 use crate::rows::world;
 use crate::sql::run;
 use crate::support::on_each_engine;
+use crate::watched::Watched;
 
 /// Rows of each large table; 30 projects, 300 sessions with 10 messages each and so on.
 const FILL: &str = "
@@ -76,106 +72,6 @@ async fn fill(db: &Database) {
     run(db, "analyze").await;
 }
 
-/// One connection whose statements are noted.
-struct Watched {
-    connection: DatabaseConnection,
-    engine: Engine,
-    noted: Arc<Mutex<Vec<Statement>>>,
-    wrong: Vec<String>,
-}
-
-impl Watched {
-    fn new(db: &Database) -> Self {
-        let noted: Arc<Mutex<Vec<Statement>>> = Arc::default();
-        let mut connection = db.writer().clone();
-        let notes = Arc::clone(&noted);
-        connection.set_metric_callback(move |info| {
-            notes.lock().unwrap().push(info.statement.clone());
-        });
-        Self {
-            connection,
-            engine: db.engine(),
-            noted,
-            wrong: Vec::new(),
-        }
-    }
-
-    /// Runs a query in a transaction that is undone, and explains what it sent.
-    async fn uses<T>(
-        &mut self,
-        name: &str,
-        accepted: &[&str],
-        query: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, StorageError>,
-    ) {
-        self.partial(name, accepted, None, query).await;
-    }
-
-    /// The same for a partial index: its predicate as text, and the plain index that competes.
-    async fn partial<T>(
-        &mut self,
-        name: &str,
-        accepted: &[&str],
-        partial: Option<(&str, &str)>,
-        query: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, StorageError>,
-    ) {
-        let transaction = self.connection.begin().await.unwrap();
-        if let Some((_, plain)) = partial {
-            transaction
-                .execute_unprepared(&format!("drop index {plain}"))
-                .await
-                .unwrap();
-        }
-        self.noted.lock().unwrap().clear();
-        query(&transaction)
-            .await
-            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        let sent: Vec<Statement> = self.noted.lock().unwrap().drain(..).collect();
-        let mut plans = String::new();
-        for statement in sent.iter().filter(|statement| explainable(&statement.sql)) {
-            plans += &self.explain(&transaction, statement).await;
-        }
-        transaction.rollback().await.unwrap();
-        if !accepted.iter().any(|index| plans.contains(index)) {
-            let texts: Vec<&str> = sent
-                .iter()
-                .map(|statement| statement.sql.as_str())
-                .collect();
-            self.wrong.push(format!(
-                "{name}: none of {accepted:?} in\n{plans}{}",
-                texts.join("\n")
-            ));
-        }
-        if let Some((predicate, _)) = partial
-            && !sent
-                .iter()
-                .any(|statement| statement.sql.contains(predicate))
-        {
-            self.wrong
-                .push(format!("{name}: {predicate} does not stand in the text"));
-        }
-    }
-
-    async fn explain(&self, transaction: &DatabaseTransaction, statement: &Statement) -> String {
-        let (prefix, column) = match self.engine {
-            Engine::Postgres => ("explain", 0),
-            Engine::Sqlite => ("explain query plan", 3),
-        };
-        let explained = Statement {
-            sql: format!("{prefix} {}", statement.sql),
-            ..statement.clone()
-        };
-        let rows = transaction.query_all_raw(explained).await.unwrap();
-        rows.iter()
-            .map(|row| row.try_get_by_index::<String>(column).unwrap() + "\n")
-            .collect()
-    }
-}
-
-fn explainable(sql: &str) -> bool {
-    let first = sql.trim_start().get(..6).unwrap_or_default().to_lowercase();
-    ["select", "update", "delete", "with r", "with c"].contains(&first.as_str())
-}
-
 fn session(number: u32) -> SessionId {
     SessionId::from(format!("s{number}"))
 }
@@ -189,12 +85,7 @@ async fn queries_use_the_indexes_made_for_them() {
         parts_and_search(&mut watched).await;
         roles_and_services(&mut watched).await;
         mappings_and_detections(&mut watched).await;
-        assert!(
-            watched.wrong.is_empty(),
-            "{}:\n{}",
-            db.engine(),
-            watched.wrong.join("\n\n")
-        );
+        watched.finish();
     })
     .await;
 }
