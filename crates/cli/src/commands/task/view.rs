@@ -75,7 +75,7 @@ pub(super) const ANALYSES: View = View::Sentence(|data| {
         match value {
             Value::Array(items) if items.is_empty() => lines.push("  none".to_owned()),
             Value::Array(items) => {
-                lines.extend(items.iter().map(|item| format!("  {}", flat(item))))
+                lines.extend(items.iter().map(|item| format!("  {}", flat(item))));
             }
             Value::Object(fields) => {
                 lines.extend(
