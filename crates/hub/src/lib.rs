@@ -15,6 +15,7 @@ mod identity;
 mod jobs;
 mod keys;
 mod limits;
+mod memory;
 mod notices;
 mod page;
 mod pipeline;
@@ -38,6 +39,7 @@ use alkhub_operations::Entry;
 use alkhub_storage::Engine;
 
 pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface};
+pub use memory::limit_heaps;
 pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure, Subscription};
 pub use readiness::Readiness;
 pub use start::{
@@ -50,7 +52,7 @@ use config::Config;
 use state::State;
 
 /// Operations that take whole directories or archives, and therefore a larger body.
-const IMPORTS: &[&str] = &["task.import"];
+const IMPORTS: &[&str] = &["task.import", "task.sync"];
 
 /// A running hub.
 pub struct Hub {

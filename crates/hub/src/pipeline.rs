@@ -10,6 +10,7 @@
 
 mod record;
 mod subscribe;
+mod texts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use alkhub_operations::{
     coerce_query,
 };
 pub use alkhub_operations::Expected;
+use alkhub_operations::record::is_large;
 pub use subscribe::Subscription;
 use serde_json::{Value, json};
 
@@ -27,6 +29,7 @@ use crate::auth::{self, Authentication, Credential, Origin, Principal};
 use crate::authorize;
 use crate::error::unavailable;
 use crate::limits::{Concurrency, InFlight, Rate};
+use crate::memory;
 use crate::notices::Notice;
 use crate::audit::{Action, Actor};
 use crate::repeats::{Announce, Entered, Outcome};
@@ -208,6 +211,7 @@ async fn admit(
             .inspect_err(|error| notice_denial(state, principal, &request.origin, &entry, error))?;
     }
     entry.validate_input(&input)?;
+    texts::check(entry.spec().kind, &input)?;
 
     let in_flight = match &principal {
         Some(principal) => {
@@ -254,7 +258,8 @@ async fn authenticate(
             Err(auth::account_inactive(&principal))
         }
         Authentication::Refused { why, key_prefix } => {
-            tracing::debug!(reason = %why, ip = ?origin.ip, key_prefix, "a caller was not let in");
+            let ip = origin.ip.map(|ip| ip.to_string());
+            tracing::debug!(reason = %why, ip, key_prefix, "a caller was not let in");
             // Nobody who merely forgot the key is treated as one who guesses keys.
             if why != auth::Refusal::Missing {
                 state.limits.count_failed_attempt(origin.ip);
@@ -433,10 +438,14 @@ async fn dispatch(state: &Arc<State>, admitted: &mut Admitted, started: Instant)
         .with_deadline(admitted.deadline)
         .with_host(host_of(state, admitted));
     let input = std::mem::take(&mut admitted.input);
+    let large_input = is_large(&input);
     let outcome = match admitted.entry.run(input, &context).await {
         Ok(envelope) => admitted.entry.validate_output(envelope),
         Err(error) => Err(error),
     };
+    if large_input || outcome.as_ref().is_ok_and(|envelope| is_large(&envelope.data)) {
+        memory::give_back_soon();
+    }
     let duration = started.elapsed();
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     log(admitted, &operation, &outcome, duration_ms);

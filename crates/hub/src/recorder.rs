@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use alkhub_operations::{CallError, ErrorCode, RequestId};
 use alkhub_storage::calls::{CallEnd, NewCall};
+use alkhub_storage::enums::CallStatus;
 use alkhub_storage::{Database, StorageError};
 use serde_json::json;
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -142,9 +143,41 @@ impl Recorder {
     /// [`RecordError::Unavailable`] when there is no room within `patience` or the database has been
     /// away; the call has then not been recorded and must not run.
     pub(crate) async fn begin(&self, call: NewCall, patience: Duration) -> Result<Begun, RecordError> {
+        let asked = Instant::now();
+        let given_up = CallEnd {
+            request_id: call.request_id.clone(),
+            status: CallStatus::Failed,
+            output: None,
+            error: Some(json!({
+                "code": ErrorCode::UNAVAILABLE,
+                "message": "the call did not begin: its record was not written in time",
+            })),
+            completed_at: call.created_at,
+            metadata: serde_json::Map::new(),
+        };
         let (sender, receiver) = oneshot::channel();
         self.enqueue(call, patience, Some(sender)).await?;
-        receiver.await.map_err(|_closed| RecordError::Unavailable)?
+        match tokio::time::timeout(patience.saturating_sub(asked.elapsed()), receiver).await {
+            Ok(outcome) => outcome.map_err(|_closed| RecordError::Unavailable)?,
+            Err(_late) => {
+                // It may be written yet; then as what it is, a call that never ran.
+                self.give_up(CallEnd { completed_at: alkhub_storage::time::now(), ..given_up });
+                Err(RecordError::Unavailable)
+            }
+        }
+    }
+
+    fn give_up(&self, end: CallEnd) {
+        let mut state = self.shared.lock();
+        let request_id = end.request_id.clone();
+        let Some(live) = state.live.get_mut(&request_id) else { return };
+        live.end = Some(end);
+        if !live.queued {
+            live.queued = true;
+            state.change.push_back(request_id);
+        }
+        drop(state);
+        self.shared.wake.notify_one();
     }
 
     /// Queues the beginning of a call without waiting for the write: for calls that change nothing.

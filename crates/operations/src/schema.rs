@@ -200,7 +200,7 @@ impl Schema {
         if self.accepts_anything() || self.0.validator.is_valid(value) {
             return Vec::new();
         }
-        issues::collect(self.0.validator.iter_errors(value), MOST_ISSUES)
+        issues::collect(self.0.validator.iter_errors(value), value, MOST_ISSUES)
     }
 
     /// The subschema of a top-level property, references followed.

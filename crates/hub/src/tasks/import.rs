@@ -24,6 +24,9 @@ use crate::state::{Call, handle};
 use batch::Batch;
 use write::bring_in;
 
+/// Bytes of an import after which memory is given back.
+const LARGE_IMPORT: usize = 4 * 1_024 * 1_024;
+
 /// Most files of one import.
 pub(super) const MAX_FILES: usize = 20_000;
 
@@ -149,10 +152,22 @@ async fn import(call: Call, input: Arc<ImportInput>) -> Result<ImportReport, Hub
         .counted(counts(&report));
     audit::write(&transaction, &call.actor()?, Action::TaskImported, entry).await?;
     transaction.commit().await?;
+    release_memory(&call, &input.files).await;
     call.state()
         .events
         .task(&project.id, None, TaskChange::Imported);
     Ok(report)
+}
+
+/// After a large import the database need not keep what it touched. That it could not give it back is
+/// no failure of the import, which is durable by now.
+async fn release_memory(call: &Call, files: &[SourceText]) {
+    if files.iter().map(|file| file.text.len()).sum::<usize>() < LARGE_IMPORT {
+        return;
+    }
+    if let Err(error) = call.database().release_memory().await {
+        tracing::warn!(%error, "the database kept the memory of a large import");
+    }
 }
 
 /// How many of what, for the audit entry.

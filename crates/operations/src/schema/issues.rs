@@ -16,17 +16,37 @@ const QUOTE_LENGTH: usize = 160;
 /// Gathers issues until there are `most`.
 pub(super) fn collect<'a>(
     errors: impl Iterator<Item = ValidationError<'a>>,
+    value: &Value,
     most: usize,
 ) -> Vec<Issue> {
     let mut issues = Vec::new();
     for error in errors {
-        tell(&error, &mut issues);
+        if takes_no_properties(&error) {
+            unexpected_members(error.instance_path().as_str(), value, &mut issues);
+        } else {
+            tell(&error, &mut issues);
+        }
         if issues.len() >= most {
             break;
         }
     }
     issues.truncate(most);
     issues
+}
+
+/// True for an object that has members where the schema declares none at all: the validator then names
+/// none of them.
+fn takes_no_properties(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::FalseSchema)
+        && error.schema_path().as_str().ends_with("/additionalProperties")
+}
+
+fn unexpected_members(here: &str, value: &Value, issues: &mut Vec<Issue>) {
+    let members = value.pointer(here).and_then(Value::as_object);
+    for name in members.into_iter().flat_map(serde_json::Map::keys) {
+        let rule = "additionalProperties".to_owned();
+        push(issues, pointer_join(here, name), rule, "is not expected".to_owned());
+    }
 }
 
 fn tell(error: &ValidationError<'_>, issues: &mut Vec<Issue>) {
