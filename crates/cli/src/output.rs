@@ -43,18 +43,37 @@ impl Output {
 
     /// Prints one JSON document.
     pub(crate) fn document(&self, value: &Value) -> Result<(), Failure> {
-        let mut text = if io::stdout().is_terminal() {
+        let text = if io::stdout().is_terminal() {
             format!("{value:#}")
         } else {
             value.to_string()
         };
+        self.json_text(text)
+    }
+
+    /// Prints a document that is JSON text already.
+    pub(crate) fn json_text(&self, mut text: String) -> Result<(), Failure> {
+        const LEFT_IN: std::ops::RangeInclusive<char> = '\u{7f}'..='\u{9f}';
+        // JSON lets these stand inside strings, but a terminal might obey them, and the filter of
+        // the stream would drop some.
+        if text.contains(|letter| LEFT_IN.contains(&letter)) {
+            text = text
+                .chars()
+                .map(|letter| match letter {
+                    control if LEFT_IN.contains(&control) => {
+                        format!("\\u{:04x}", u32::from(control))
+                    }
+                    other => other.to_string(),
+                })
+                .collect();
+        }
         text.push('\n');
         self.text(&text)
     }
 
     /// Prints a JSON document in one line, as one of several.
     pub(crate) fn line(&self, value: &Value) -> Result<(), Failure> {
-        self.text(&format!("{value}\n"))
+        self.json_text(value.to_string())
     }
 
     /// Tells something beside the result, on stderr.

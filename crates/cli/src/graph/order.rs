@@ -1,10 +1,10 @@
 //! `topo`, `cycles`, `parallel`, `critical`: the order of the work.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use alkhub_taskgraph::{TaskGraph, TaskInput};
+use alkhub_taskgraph::{TaskGraph, TaskInput, TaskgraphError};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ pub(super) fn parallel(set: &Set, output: &Output) -> Result<(), Failure> {
         let groups = graph.parallel_groups().map_err(|error| refused(&error))?;
         return output.document(&json!(groups));
     }
-    let groups = groups_before_cycles(set, &graph);
+    let groups = groups_before_cycles(set, &graph).map_err(|error| refused(&error))?;
     if groups.is_empty() {
         return output.text("No tasks found.\n");
     }
@@ -181,27 +181,20 @@ pub(super) fn must_be_acyclic(set: &Set, graph: &TaskGraph) -> Result<(), Failur
     }
     let shared = |cycle: Vec<String>| cycle.into_iter().map(Into::into).collect();
     let cycles = set.cycles(graph).into_iter().map(shared).collect();
-    Err(refused(
-        &alkhub_taskgraph::TaskgraphError::CircularDependency { cycles },
-    ))
+    Err(refused(&TaskgraphError::CircularDependency { cycles }))
 }
 
 /// Groups of tasks that can run together, as far as no cycle stands before them.
-fn groups_before_cycles<'g>(set: &'g Set, graph: &'g TaskGraph) -> Vec<Vec<&'g str>> {
-    let own: std::collections::HashSet<&str> = set
-        .tasks
-        .iter()
-        .filter(|task| task.depends_on.contains(&task.id))
-        .map(|task| task.id.as_str())
-        .collect();
-    let neighbours = |ids: Result<Vec<&'g str>, _>| {
-        ids.unwrap_or_else(|_: alkhub_taskgraph::TaskgraphError| Vec::new())
-    };
+fn groups_before_cycles<'g>(
+    set: &Set,
+    graph: &'g TaskGraph,
+) -> Result<Vec<Vec<&'g str>>, TaskgraphError> {
+    let own: HashSet<&str> = set.own_cycles().collect();
     let mut waiting_for: HashMap<&str, usize> = HashMap::new();
     let mut group: Vec<&str> = Vec::new();
     for id in graph.task_ids() {
         // Who waits for itself waits for ever.
-        let count = neighbours(graph.dependencies(id)).len() + usize::from(own.contains(id));
+        let count = graph.dependencies(id)?.len() + usize::from(own.contains(id));
         if count == 0 {
             group.push(id);
         }
@@ -211,7 +204,7 @@ fn groups_before_cycles<'g>(set: &'g Set, graph: &'g TaskGraph) -> Vec<Vec<&'g s
     while !group.is_empty() {
         let mut next = Vec::new();
         for id in &group {
-            for dependent in neighbours(graph.dependents(id)) {
+            for dependent in graph.dependents(id)? {
                 if let Some(count) = waiting_for.get_mut(dependent) {
                     *count -= 1;
                     if *count == 0 {
@@ -222,7 +215,7 @@ fn groups_before_cycles<'g>(set: &'g Set, graph: &'g TaskGraph) -> Vec<Vec<&'g s
         }
         groups.push(std::mem::replace(&mut group, next));
     }
-    groups
+    Ok(groups)
 }
 
 fn status_text(task: Option<&TaskInput>) -> String {

@@ -40,7 +40,7 @@ impl Render {
         let drawn = while_working(output, "drawing", || match format {
             Format::Svg => render::svg(&graph, &options),
             Format::Mermaid => render::mermaid(&graph, &options.unlimited()),
-            Format::Json => render::json(&graph).map(|text| text + "\n"),
+            Format::Json => render::json(&graph),
             Format::Dot | Format::Plain => render::dot(&graph, &options.unlimited()),
         });
         let text = drawn.map_err(|error| match error {
@@ -50,7 +50,14 @@ impl Render {
             error @ RenderError::Json(_) => Failure::Local(error.to_string()),
         })?;
         let Some(file) = &self.output else {
-            return output.text(&text);
+            return match format {
+                Format::Json => output.json_text(text),
+                _ => output.text(&text),
+            };
+        };
+        let text = match format {
+            Format::Json => text + "\n",
+            _ => text,
         };
         std::fs::write(file, text)
             .map_err(|problem| Failure::Local(format!("{}: {problem}", file.display())))?;

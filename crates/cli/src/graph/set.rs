@@ -146,7 +146,8 @@ impl Set {
         graph.has_cycles() || self.own_cycles().next().is_some()
     }
 
-    fn own_cycles(&self) -> impl Iterator<Item = &str> {
+    /// Tasks that depend on themselves.
+    pub(super) fn own_cycles(&self) -> impl Iterator<Item = &str> {
         self.tasks
             .iter()
             .filter(|task| task.depends_on.contains(&task.id))

@@ -43,7 +43,8 @@ fn push_dot(out: &mut String, text: &str) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            '\0' => out.push('\u{FFFD}'),
+            // Spelt out: as they are they could steer the terminal of a reader.
+            c if c.is_control() => out.push_str(&format!("\\\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }
@@ -138,6 +139,7 @@ mod tests {
             "&lt;a href=&quot;x&quot;&gt;&amp;&#39;\u{FFFD}\u{FFFD}"
         );
         assert_eq!(dot_id("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+        assert_eq!(dot_id("\u{1b}[2J\u{0}"), "\\\\u001b[2J\\\\u0000");
         assert_eq!(mermaid("a\"<b>#1`\n"), "a#quot;#lt;b#gt;#35;1#96; ");
         assert_eq!(mermaid(""), " ");
     }

@@ -116,6 +116,24 @@ fn the_same_tasks_give_the_same_in_every_form() {
 }
 
 #[test]
+fn control_characters_in_documents_are_spelt_out_and_kept() {
+    let home = Home::new();
+    let name = "x\u{7f}\u{85}\u{9b}31m\u{1b}[2Jy";
+    let input = json!({ "tasks": [{ "id": "a", "name": name, "dependsOn": [] }] }).to_string();
+    for arguments in [
+        &["analyze", "-f", "json", "-"],
+        &["render", "-f", "json", "-"],
+    ] {
+        let ran = with_input(&home, arguments, input.as_bytes());
+        let controls = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!ran.stdout.contains(controls), "{:?}", ran.stdout);
+        let result: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let export = result.get("export").unwrap_or(&result);
+        assert_eq!(export["nodes"][0]["attributes"]["name"], name);
+    }
+}
+
+#[test]
 fn a_task_file_gives_its_task_or_its_error() {
     let home = plan();
     let task = json(&home, &["analyze", "tasks/a-schema.md"]);

@@ -181,7 +181,8 @@ impl Part {
     }
 
     fn arrange(&self, widths: &[f64], links: &[Link]) -> Arranged {
-        let own = |task: u32| self.tasks.binary_search(&task).unwrap_or(0) as u32;
+        // The tasks of a part stand in ascending order.
+        let own = |task: u32| self.tasks.partition_point(|other| *other < task) as u32;
         let links: Vec<Link> = self
             .links
             .iter()
