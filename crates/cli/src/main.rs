@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    alkhub_hub::limit_heaps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version come this way too, with exit code 0.

@@ -9,8 +9,41 @@ use sha2::{Digest, Sha256};
 #[must_use]
 pub fn canonical_json(value: &Value) -> String {
     let mut text = String::new();
-    write_value(value, &mut text);
+    write_canonical_json(value, &mut |piece| text.push_str(piece));
     text
+}
+
+/// Gives the text of [`canonical_json`] piece by piece, for values too large to be held twice.
+pub fn write_canonical_json(value: &Value, write: &mut impl FnMut(&str)) {
+    match value {
+        Value::Array(items) => {
+            write("[");
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    write(",");
+                }
+                write_canonical_json(item, write);
+            }
+            write("]");
+        }
+        Value::Object(members) => {
+            // Sorted here: whether the map keeps an order of its own is a feature another crate of
+            // the build may switch on.
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(key, _)| key.as_str());
+            write("{");
+            for (index, (key, item)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    write(",");
+                }
+                write(&Value::from(key.as_str()).to_string());
+                write(":");
+                write_canonical_json(item, write);
+            }
+            write("}");
+        }
+        scalar => write(&scalar.to_string()),
+    }
 }
 
 /// SHA-256 of a text, as 64 lower-case hexadecimal characters.
@@ -48,36 +81,4 @@ pub fn depth_up_to(value: &Value, limit: usize) -> usize {
         }
     }
     visit(value, limit)
-}
-
-fn write_value(value: &Value, text: &mut String) {
-    match value {
-        Value::Array(items) => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write_value(item, text);
-            }
-            text.push(']');
-        }
-        Value::Object(members) => {
-            // Sorted here: whether the map keeps an order of its own is a feature another crate of
-            // the build may switch on.
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by_key(|(key, _)| key.as_str());
-            text.push('{');
-            for (index, (key, item)) in members.into_iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&Value::from(key.as_str()).to_string());
-                text.push(':');
-                write_value(item, text);
-            }
-            text.push('}');
-        }
-        scalar => text.push_str(&scalar.to_string()),
-    }
 }

@@ -1,7 +1,7 @@
 //! What of a call may be written down.
 
 use alkhub_operations::record::{
-    Secrets, is_marker, omitted, recordable, redact, redact_text, truncated,
+    LARGE_VALUE, Secrets, is_large, is_marker, omitted, recordable, redact, redact_text, truncated,
 };
 use serde_json::{Value, json};
 
@@ -138,4 +138,16 @@ fn values_nested_too_deep_are_a_marker() {
         &Secrets::none(),
         1_000_000
     )));
+}
+
+#[test]
+fn a_value_of_megabytes_leaves_size_and_hash_and_nothing_to_read() {
+    let large = json!({ "password": "hunter2", "files": ["x".repeat(LARGE_VALUE)] });
+    assert!(is_large(&large) && !is_large(&json!(["x", 1, null])));
+    let marker = recordable(&large, None, &Secrets::none(), 1_000);
+    let text = alkhub_operations::canonical_json(&large);
+    assert_eq!(marker["bytes"], text.len());
+    assert_eq!(marker["sha256"], alkhub_operations::sha256_hex(&text));
+    assert_eq!(marker["preview"], "");
+    assert!(is_marker(&marker));
 }

@@ -41,7 +41,7 @@ pub(crate) async fn connect(
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .pragma("recursive_triggers", "off")
-        .pragma("cache_size", "-65536")
+        .pragma("cache_size", "-32768")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(512)
         .disable_statement_logging();
@@ -123,7 +123,10 @@ pub(super) fn meaning(refusal: &SqliteError) -> Option<Meaning> {
             let column = message.strip_prefix("NOT NULL constraint failed: ")?;
             always(StorageError::Check { name: format!("chk_{}", column.replace('.', "_")) })
         }
-        // raise(abort, …) of a trigger.
+        // raise(abort, …) of a trigger; ON DELETE RESTRICT is one of SQLite's own.
+        1811 if message == "FOREIGN KEY constraint failed" => {
+            always(StorageError::ForeignKey { constraint: None, table: None })
+        }
         1811 => raised(message).and_then(always),
         _ => match code & 0xff {
             5 | 6 => always(StorageError::Busy),
