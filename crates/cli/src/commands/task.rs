@@ -1,5 +1,6 @@
 //! `alkhub task`: the arguments of each verb and the operation behind it.
 
+mod depend;
 mod files;
 mod view;
 
@@ -142,33 +143,7 @@ pub(crate) enum Task {
         subcommand,
         after_help = "Example:\n  alkhub task depend add write-parser grammar --project demo"
     )]
-    Depend(Depend),
-}
-
-/// The verbs of `alkhub task depend`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Depend {
-    /// Make a task depend on another
-    ///
-    /// Both must belong to the same project.
-    #[command(
-        after_help = "Example:\n  alkhub task depend add write-parser grammar --project demo"
-    )]
-    Add(DependAdd),
-    /// Take a dependency away
-    ///
-    /// The tasks themselves stay.
-    #[command(
-        after_help = "Example:\n  alkhub task depend remove write-parser grammar --project demo"
-    )]
-    Remove(DependRemove),
-    /// List dependencies of a task
-    ///
-    /// What it depends on and what depends on it.
-    #[command(
-        after_help = "Example:\n  alkhub task depend list write-parser --project demo --depth 3"
-    )]
-    List(DependList),
+    Depend(depend::Depend),
 }
 
 /// A task and nothing else.
@@ -447,48 +422,6 @@ pub(crate) struct Delete {
     force: bool,
 }
 
-#[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DependAdd {
-    #[command(flatten)]
-    #[serde(skip)]
-    pair: Pair,
-    /// How much of the quality of what it depends on it keeps, 0 to 1 [default: 0.9]
-    #[arg(long, value_name = "SHARE")]
-    quality_retention: Option<f64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DependRemove {
-    #[command(flatten)]
-    pair: Pair,
-}
-
-/// A task and one that it depends on.
-#[derive(Debug, Args)]
-struct Pair {
-    /// Slug (with --project) or id of the task
-    task: String,
-    /// Slug (with --project) or id of the task it depends on
-    on: String,
-    /// Name or id of their project
-    #[arg(long, value_name = "PROJECT")]
-    project: Option<String>,
-}
-
-#[derive(Debug, Args, Serialize)]
-pub(crate) struct DependList {
-    #[command(flatten)]
-    #[serde(skip)]
-    one: One,
-    /// Which side to look at [default: both]
-    #[arg(long, value_name = "SIDE", value_parser = ["dependencies", "dependents", "both"])]
-    direction: Option<String>,
-    /// How many steps to follow [default: 1]
-    #[arg(long, value_name = "N")]
-    depth: Option<u32>,
-}
-
 impl Task {
     pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<(), Failure> {
         let plan = match self {
@@ -545,20 +478,7 @@ impl Task {
             Task::Delete(delete) => {
                 Plan::new("task.delete", delete, &view::DELETED)?.one(&delete.one)
             }
-            Task::Depend(Depend::Add(add)) => {
-                Plan::new("task.dependency.add", add, &view::ADDED)?.pair(&add.pair)
-            }
-            Task::Depend(Depend::Remove(remove)) => {
-                Plan::new("task.dependency.remove", &json!({}), &view::REMOVED)?.pair(&remove.pair)
-            }
-            Task::Depend(Depend::List(list)) => {
-                let One { task, project } = &list.one;
-                Plan::new("task.dependency.list", list, &view::DEPENDENCIES)?.task(
-                    task,
-                    project.as_deref(),
-                    "taskId",
-                )
-            }
+            Task::Depend(depend) => depend.plan()?,
         };
         super::call(plan, global, output)
     }
@@ -584,11 +504,5 @@ impl Blocked {
 impl Plan {
     fn one(self, one: &One) -> Plan {
         self.task(&one.task, one.project.as_deref(), "id")
-    }
-
-    fn pair(self, pair: &Pair) -> Plan {
-        let project = pair.project.as_deref();
-        self.task(&pair.task, project, "taskId")
-            .task(&pair.on, project, "dependsOnId")
     }
 }
