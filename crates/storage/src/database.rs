@@ -67,10 +67,14 @@ pub enum SqliteSynchronous {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address is neither `sqlite:` nor `postgres:`, or is malformed.
-    #[error("the address of the data base is not understood; it starts with sqlite:// or postgres://")]
+    #[error(
+        "the address of the data base is not understood; it starts with sqlite:// or postgres://"
+    )]
     Address,
     /// SQLite must lie on a local disk.
-    #[error("{path} lies on a network file system ({kind}), where SQLite loses data; use a local disk or PostgreSQL")]
+    #[error(
+        "{path} lies on a network file system ({kind}), where SQLite loses data; use a local disk or PostgreSQL"
+    )]
     NetworkFileSystem {
         /// The file.
         path: PathBuf,
@@ -110,13 +114,24 @@ impl Database {
             let (writer, reader) = engine::connect_sqlite(url, readers, options.synchronous)
                 .await
                 .map_err(connect_error)?;
-            Self { engine: Engine::Sqlite, writer, reader }
+            Self {
+                engine: Engine::Sqlite,
+                writer,
+                reader,
+            }
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let connections = options.max_connections.unwrap_or(POSTGRES_CONNECTIONS).max(1);
+            let connections = options
+                .max_connections
+                .unwrap_or(POSTGRES_CONNECTIONS)
+                .max(1);
             let pool = engine::connect_postgres(url, connections, options.statement_timeout)
                 .await
                 .map_err(connect_error)?;
-            Self { engine: Engine::Postgres, writer: pool.clone(), reader: pool }
+            Self {
+                engine: Engine::Postgres,
+                writer: pool.clone(),
+                reader: pool,
+            }
         } else {
             return Err(ConnectError::Address);
         };
@@ -191,7 +206,9 @@ impl Database {
     /// Errors: those of any statement.
     pub async fn release_memory(&self) -> Result<(), StorageError> {
         if self.engine() == Engine::Sqlite {
-            self.writer().execute_unprepared("pragma shrink_memory").await?;
+            self.writer()
+                .execute_unprepared("pragma shrink_memory")
+                .await?;
         }
         Ok(())
     }
@@ -213,14 +230,18 @@ impl Database {
 
     async fn refuse_old_engine(&self) -> Result<(), ConnectError> {
         let (sql, needed) = match self.engine {
-            Engine::Sqlite => {
-                ("select sqlite_version()", format!("{}.{}", OLDEST_SQLITE.0, OLDEST_SQLITE.1))
-            }
+            Engine::Sqlite => (
+                "select sqlite_version()",
+                format!("{}.{}", OLDEST_SQLITE.0, OLDEST_SQLITE.1),
+            ),
             Engine::Postgres => ("show server_version", OLDEST_POSTGRES.to_string()),
         };
         let found: String = self
             .reader
-            .query_one_raw(Statement::from_string(self.reader.get_database_backend(), sql))
+            .query_one_raw(Statement::from_string(
+                self.reader.get_database_backend(),
+                sql,
+            ))
             .await
             .map_err(StorageError::from)?
             .and_then(|row| row.try_get_by_index(0).ok())
@@ -228,7 +249,11 @@ impl Database {
         if is_new_enough(self.engine, &found) {
             Ok(())
         } else {
-            Err(ConnectError::TooOld { engine: self.engine, found, needed })
+            Err(ConnectError::TooOld {
+                engine: self.engine,
+                found,
+                needed,
+            })
         }
     }
 }
@@ -248,7 +273,10 @@ fn refuse_network_file_system(url: &str) -> Result<(), ConnectError> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = Path::new(path.split('?').next().unwrap_or(path));
     match engine::network_file_system(path) {
-        Some(kind) => Err(ConnectError::NetworkFileSystem { path: path.to_owned(), kind }),
+        Some(kind) => Err(ConnectError::NetworkFileSystem {
+            path: path.to_owned(),
+            kind,
+        }),
         None => Ok(()),
     }
 }
@@ -277,6 +305,9 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_another_kind_is_refused() {
         let options = DatabaseOptions::new("mysql://localhost/hub");
-        assert!(matches!(Database::connect(&options).await, Err(ConnectError::Address)));
+        assert!(matches!(
+            Database::connect(&options).await,
+            Err(ConnectError::Address)
+        ));
     }
 }

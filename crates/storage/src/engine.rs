@@ -259,9 +259,14 @@ fn raised(message: &str) -> Option<StorageError> {
     let said = message.strip_prefix("alkhub:")?;
     if let Some(place) = said.strip_prefix("immutable:") {
         let (table, column) = place.split_once('.')?;
-        return Some(StorageError::Immutable { table: table.to_owned(), column: column.to_owned() });
+        return Some(StorageError::Immutable {
+            table: table.to_owned(),
+            column: column.to_owned(),
+        });
     }
-    said.strip_prefix("rule:").map(|name| StorageError::Rule { name: name.to_owned() })
+    said.strip_prefix("rule:").map(|name| StorageError::Rule {
+        name: name.to_owned(),
+    })
 }
 
 fn always(meaning: StorageError) -> Option<Meaning> {
@@ -271,7 +276,9 @@ fn always(meaning: StorageError) -> Option<Meaning> {
 /// A pattern that matches `text` itself, with `%` behind and `before` in front.
 fn escaped(before: &str, text: &str) -> LikeExpr {
     let text = quoted(&text.to_ascii_lowercase());
-    LikeExpr::new(format!("{before}{text}%")).escape('\\').into_like_expr()
+    LikeExpr::new(format!("{before}{text}%"))
+        .escape('\\')
+        .into_like_expr()
 }
 
 /// A text of which no character is special to LIKE.
@@ -291,7 +298,11 @@ fn after_prefix(prefix: &str) -> Option<String> {
     let mut characters: Vec<char> = prefix.chars().collect();
     while let Some(last) = characters.pop() {
         // The gap of the surrogates is no character.
-        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+        let next = if last == '\u{d7ff}' {
+            Some('\u{e000}')
+        } else {
+            char::from_u32(u32::from(last) + 1)
+        };
         if let Some(next) = next {
             characters.push(next);
             return Some(characters.into_iter().collect());
@@ -302,13 +313,21 @@ fn after_prefix(prefix: &str) -> Option<String> {
 
 /// A PostgreSQL array of texts.
 pub(crate) fn text_array<T: AsRef<str>>(texts: &[T]) -> Value {
-    Value::from(texts.iter().map(|text| text.as_ref().to_owned()).collect::<Vec<String>>())
+    Value::from(
+        texts
+            .iter()
+            .map(|text| text.as_ref().to_owned())
+            .collect::<Vec<String>>(),
+    )
 }
 
 /// A JSON array of texts as one text, for `json_each`.
 pub(crate) fn json_array<T: AsRef<str>>(texts: &[T]) -> String {
     serde_json::Value::from(
-        texts.iter().map(|text| serde_json::Value::from(text.as_ref())).collect::<Vec<_>>(),
+        texts
+            .iter()
+            .map(|text| serde_json::Value::from(text.as_ref()))
+            .collect::<Vec<_>>(),
     )
     .to_string()
 }

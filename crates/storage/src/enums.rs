@@ -402,7 +402,30 @@ mod tests {
     #[test]
     fn every_word_has_one_spelling_and_unknown_ones_are_refused() {
         check!(
-            AccessLevel, AccountStatus, MembershipLevel, WorkspaceType, SessionStatus, MessageRole, PartType, SpokeStatus, SpokeType, OperationType, ProviderType, RegistrationStatus, ClientType, RoleMode, TaskStatus, TaskScope, TaskRisk, TaskImpact, TaskLevel, TaskPriority, MappingStatus, Severity, CallStatus, EdgeType,
+            AccessLevel,
+            AccountStatus,
+            MembershipLevel,
+            WorkspaceType,
+            SessionStatus,
+            MessageRole,
+            PartType,
+            SpokeStatus,
+            SpokeType,
+            OperationType,
+            ProviderType,
+            RegistrationStatus,
+            ClientType,
+            RoleMode,
+            TaskStatus,
+            TaskScope,
+            TaskRisk,
+            TaskImpact,
+            TaskLevel,
+            TaskPriority,
+            MappingStatus,
+            Severity,
+            CallStatus,
+            EdgeType,
         );
     }
 }

@@ -94,7 +94,9 @@ impl StorageError {
 
     /// A rule between rows that the queries themselves keep.
     pub(crate) fn rule(name: &str) -> Self {
-        Self::Rule { name: name.to_owned() }
+        Self::Rule {
+            name: name.to_owned(),
+        }
     }
 
     /// An answer that does not have the shape its query promises.
@@ -117,7 +119,13 @@ pub trait StorageResultExt<T> {
 
 impl<T> StorageResultExt<T> for Result<T, StorageError> {
     fn on_unique<E: From<StorageError>>(self, index: &str, error: E) -> Result<T, E> {
-        self.map_err(|found| if found.is_unique(index) { error } else { found.into() })
+        self.map_err(|found| {
+            if found.is_unique(index) {
+                error
+            } else {
+                found.into()
+            }
+        })
     }
 
     fn on_foreign_key<E: From<StorageError>>(self, error: E) -> Result<T, E> {

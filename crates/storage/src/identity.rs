@@ -12,9 +12,7 @@ pub use accounts::{
     count_accounts_by_status, count_live_admins, create_account, delete_account,
     first_active_admin, lock_account, search_accounts, set_account_status, update_account,
 };
-pub use audit::{
-    AuditFilter, NewAuditEntry, append_audit, audit_by_id, list_audit, prune_audit,
-};
+pub use audit::{AuditFilter, NewAuditEntry, append_audit, audit_by_id, list_audit, prune_audit};
 pub use keys::{
     KeyChanges, KeyFilter, NewApiKey, api_key_by_hash, api_key_by_id, api_keys_disabled,
     api_keys_expiring, api_keys_of, count_live_keys, create_api_key, key_chain, list_api_keys,

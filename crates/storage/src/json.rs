@@ -100,9 +100,9 @@ impl TryGetable for Metadata {
         match Option::<serde_json::Value>::try_get_by(row, index)? {
             None | Some(serde_json::Value::Null) => Ok(Self::default()),
             Some(serde_json::Value::Object(map)) => Ok(Self(map)),
-            Some(_) => {
-                Err(TryGetError::DbErr(sea_orm::DbErr::Json("metadata is no object".to_owned())))
-            }
+            Some(_) => Err(TryGetError::DbErr(sea_orm::DbErr::Json(
+                "metadata is no object".to_owned(),
+            ))),
         }
     }
 }
@@ -199,7 +199,12 @@ impl From<Vec<String>> for StringList {
 impl FromIterator<String> for StringList {
     fn from_iter<I: IntoIterator<Item = String>>(strings: I) -> Self {
         let mut seen = std::collections::HashSet::new();
-        Self(strings.into_iter().filter(|string| seen.insert(string.clone())).collect())
+        Self(
+            strings
+                .into_iter()
+                .filter(|string| seen.insert(string.clone()))
+                .collect(),
+        )
     }
 }
 
@@ -246,6 +251,9 @@ mod tests {
     fn a_null_removes_a_key_of_the_notes() {
         let mut notes = Metadata::new().with("a", 1).with("b", 2);
         notes.merge(json!({"a": null, "c": 3}).as_object().unwrap().clone());
-        assert_eq!(serde_json::to_value(notes).unwrap(), json!({"b": 2, "c": 3}));
+        assert_eq!(
+            serde_json::to_value(notes).unwrap(),
+            json!({"b": 2, "c": 3})
+        );
     }
 }

@@ -53,7 +53,9 @@ pub async fn put_if(
             .await?;
         return Ok(matches!(inserted, sea_orm::TryInsertResult::Inserted(1)));
     };
-    let Some(found) = Entity::find_by_id(key).one(db).await? else { return Ok(false) };
+    let Some(found) = Entity::find_by_id(key).one(db).await? else {
+        return Ok(false);
+    };
     if found.value != *expected {
         return Ok(false);
     }
@@ -86,7 +88,12 @@ pub async fn list_prefix(
     if !prefix.is_empty() {
         select = select.filter(engine.in_prefix(key, prefix));
     }
-    Ok(select.all(db).await?.into_iter().map(|row| (row.key, row.value)).collect())
+    Ok(select
+        .all(db)
+        .await?
+        .into_iter()
+        .map(|row| (row.key, row.value))
+        .collect())
 }
 
 /// Takes or renews the lease of a job (`job:<name>`); the answer says whether `holder` has it now.
@@ -141,8 +148,12 @@ pub async fn take_lease(
 /// SQLite has one writer, so its write transaction is the lock.
 pub async fn lock(db: &impl ConnectionTrait, name: &str) -> Result<(), StorageError> {
     if Engine::of(db) == Engine::Postgres {
-        sql::rows(db, "select pg_advisory_xact_lock(hashtextextended($1, 0))", [name.into()])
-            .await?;
+        sql::rows(
+            db,
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            [name.into()],
+        )
+        .await?;
     }
     Ok(())
 }

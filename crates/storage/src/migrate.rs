@@ -1,10 +1,10 @@
 //! The schema's history: frozen, numbered files, each applied once and as a whole.
 
+use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
-use sea_orm::ActiveValue::Set;
 use sha2::{Digest, Sha256};
 
 use crate::database::Database;
@@ -24,7 +24,9 @@ pub struct MigrationReport {
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The data base was made with another text of a file.
-    #[error("migration {version} ({name}) was applied with another text; this hub cannot use the data base, the one that made it can")]
+    #[error(
+        "migration {version} ({name}) was applied with another text; this hub cannot use the data base, the one that made it can"
+    )]
     Changed {
         /// Number of the file.
         version: i32,
@@ -86,15 +88,21 @@ pub(crate) async fn run(database: &Database) -> Result<MigrationReport, MigrateE
             .execute_unprepared(history_table(database.engine()))
             .await
             .map_err(StorageError::from)?;
-        let Some(next) = missing(database.engine(), &transaction).await?.into_iter().next() else {
+        let Some(next) = missing(database.engine(), &transaction)
+            .await?
+            .into_iter()
+            .next()
+        else {
             transaction.rollback().await.map_err(StorageError::from)?;
             return Ok(report);
         };
-        apply(transaction, next).await.map_err(|source| MigrateError::Failed {
-            version: next.version,
-            name: next.name,
-            source,
-        })?;
+        apply(transaction, next)
+            .await
+            .map_err(|source| MigrateError::Failed {
+                version: next.version,
+                name: next.name,
+                source,
+            })?;
         report.applied.push(next.name.to_owned());
     }
 }
@@ -106,7 +114,10 @@ pub(crate) async fn pending(database: &Database) -> Result<Vec<String>, MigrateE
     } else {
         files(database.engine()).iter().collect()
     };
-    Ok(missing.into_iter().map(|file| file.name.to_owned()).collect())
+    Ok(missing
+        .into_iter()
+        .map(|file| file.name.to_owned())
+        .collect())
 }
 
 /// Number of the last applied file, 0 for none.
@@ -184,9 +195,17 @@ async fn missing(
     let known = files.last().map_or(0, |file| file.version);
     for row in &history {
         match files.iter().find(|file| file.version == row.version) {
-            None => return Err(MigrateError::Newer { found: row.version, known }),
+            None => {
+                return Err(MigrateError::Newer {
+                    found: row.version,
+                    known,
+                });
+            }
             Some(file) if sha256(file.sql) != row.sha256 => {
-                return Err(MigrateError::Changed { version: row.version, name: row.name.clone() });
+                return Err(MigrateError::Changed {
+                    version: row.version,
+                    name: row.name.clone(),
+                });
             }
             Some(_) => {}
         }
@@ -202,12 +221,15 @@ async fn has_history(database: &Database) -> Result<bool, StorageError> {
         Engine::Sqlite => {
             "select count(*) from sqlite_schema where type = 'table' and name = 'hub_migrations'"
         }
-        Engine::Postgres => "select count(*) from pg_tables \
-             where schemaname = current_schema() and tablename = 'hub_migrations'",
+        Engine::Postgres => {
+            "select count(*) from pg_tables \
+             where schemaname = current_schema() and tablename = 'hub_migrations'"
+        }
     };
     let reader = database.reader();
-    let row =
-        reader.query_one_raw(Statement::from_string(reader.get_database_backend(), sql)).await?;
+    let row = reader
+        .query_one_raw(Statement::from_string(reader.get_database_backend(), sql))
+        .await?;
     let count: i64 = match row {
         Some(row) => row.try_get_by_index(0)?,
         None => 0,

@@ -45,14 +45,21 @@ pub struct PageRequest {
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self { cursor: None, limit: DEFAULT_LIMIT, order: Order::Desc }
+        Self {
+            cursor: None,
+            limit: DEFAULT_LIMIT,
+            order: Order::Desc,
+        }
     }
 }
 
 impl PageRequest {
     /// The first `limit` rows, newest or greatest first.
     pub fn first(limit: u16) -> Self {
-        Self { limit, ..Self::default() }
+        Self {
+            limit,
+            ..Self::default()
+        }
     }
 
     /// The page after, with the same limit and order.
@@ -92,7 +99,10 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page of other things.
     pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(convert).collect(), next_cursor: self.next_cursor }
+        Page {
+            items: self.items.into_iter().map(convert).collect(),
+            next_cursor: self.next_cursor,
+        }
     }
 }
 
@@ -129,7 +139,11 @@ impl Keyset {
         let text = serde_json::to_vec(filters)
             .map_err(|_| StorageError::unexpected("filters that are no JSON"))?;
         let digest = Sha256::digest(&text);
-        Ok(Self { keys, order, filters: URL_SAFE_NO_PAD.encode(&digest[..9]) })
+        Ok(Self {
+            keys,
+            order,
+            filters: URL_SAFE_NO_PAD.encode(&digest[..9]),
+        })
     }
 
     /// The order most lists have: by creation.
@@ -140,7 +154,10 @@ impl Keyset {
     ) -> Result<Self, StorageError> {
         let column = |name: &str| Expr::cust(format!("\"{table}\".\"{name}\""));
         Self::new(
-            vec![(column("created_at"), KeyKind::Time), (column("id"), KeyKind::Text)],
+            vec![
+                (column("created_at"), KeyKind::Time),
+                (column("id"), KeyKind::Text),
+            ],
             order,
             &(table, filters),
         )
@@ -170,7 +187,9 @@ impl Keyset {
         &self,
         request: &PageRequest,
     ) -> Result<Option<SimpleExpr>, StorageError> {
-        let Some(cursor) = &request.cursor else { return Ok(None) };
+        let Some(cursor) = &request.cursor else {
+            return Ok(None);
+        };
         let values = self.decode(cursor)?;
         let left = Expr::tuple(self.keys.iter().map(|(key, _)| key.clone()));
         let right = Expr::tuple(values.into_iter().map(|key| match key {
@@ -193,9 +212,15 @@ impl Keyset {
     ) -> Page<T> {
         let more = rows.len() > request.rows();
         rows.truncate(request.rows());
-        let next_cursor =
-            if more { rows.last().map(|last| self.encode(&keys(last))) } else { None };
-        Page { items: rows, next_cursor }
+        let next_cursor = if more {
+            rows.last().map(|last| self.encode(&keys(last)))
+        } else {
+            None
+        };
+        Page {
+            items: rows,
+            next_cursor,
+        }
     }
 
     /// `[key…, direction, filters]` as base64url.
@@ -214,7 +239,9 @@ impl Keyset {
     }
 
     fn decode(&self, cursor: &str) -> Result<Vec<Key>, StorageError> {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| StorageError::Cursor)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(cursor)
+            .map_err(|_| StorageError::Cursor)?;
         let parts: Vec<serde_json::Value> =
             serde_json::from_slice(&bytes).map_err(|_| StorageError::Cursor)?;
         let [keys @ .., order, filters] = parts.as_slice() else {
@@ -275,7 +302,9 @@ mod tests {
 
     #[test]
     fn a_cursor_carries_the_moment_as_it_is_stored() {
-        let moment = DateTime::parse_from_rfc3339("2026-11-24T08:10:53.120456Z").unwrap().to_utc();
+        let moment = DateTime::parse_from_rfc3339("2026-11-24T08:10:53.120456Z")
+            .unwrap()
+            .to_utc();
         let keys = vec![Key::Time(moment), Key::Text("id".to_owned())];
         let list = keyset(Order::Desc, "a");
         assert_eq!(list.decode(&list.encode(&keys)).unwrap(), keys);
@@ -289,7 +318,10 @@ mod tests {
             assert!(matches!(other.decode(&cursor), Err(StorageError::Cursor)));
         }
         for broken in ["", "!", "AAAA", "e30", "W10"] {
-            assert!(matches!(list.decode(broken), Err(StorageError::Cursor)), "{broken}");
+            assert!(
+                matches!(list.decode(broken), Err(StorageError::Cursor)),
+                "{broken}"
+            );
         }
     }
 }

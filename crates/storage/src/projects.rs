@@ -4,10 +4,8 @@ mod counts;
 mod workspaces;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
 use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -114,7 +112,10 @@ pub async fn project_by_id(
     scope: &Scope,
     id: &ProjectId,
 ) -> Result<Option<Model>, StorageError> {
-    Ok(Entity::find_by_id(id.clone()).filter(scope.projects(Engine::of(db))).one(db).await?)
+    Ok(Entity::find_by_id(id.clone())
+        .filter(scope.projects(Engine::of(db)))
+        .one(db)
+        .await?)
 }
 
 /// The projects with this name that the asker may see, oldest first. Names are not unique.
@@ -161,8 +162,11 @@ pub async fn list_projects(
         select = select.filter(engine.contains(column("projects", "name"), text));
     }
     if !filter.include_archived {
-        select =
-            select.filter(engine.json_text("projects", "metadata", "archivedAt").is_null());
+        select = select.filter(
+            engine
+                .json_text("projects", "metadata", "archivedAt")
+                .is_null(),
+        );
     }
     page::by_creation(db, select, "projects", filter, request, |row| {
         (row.created_at, row.id.to_string())
@@ -202,8 +206,9 @@ pub async fn move_project(
     to: Option<&OrganizationId>,
     owner: &crate::ids::AccountId,
 ) -> Result<Model, StorageError> {
-    let project =
-        lock_project(db, &Scope::All, id).await?.ok_or(StorageError::NotFound)?;
+    let project = lock_project(db, &Scope::All, id)
+        .await?
+        .ok_or(StorageError::NotFound)?;
     let mut metadata = project.metadata;
     match to {
         Some(_) => {
@@ -224,10 +229,11 @@ pub async fn move_project(
 /// Deletes a project with its workspaces, sessions and tasks. T
 ///
 /// Errors: `NotFound`.
-pub async fn delete_project(
-    db: &impl ConnectionTrait,
-    id: &ProjectId,
-) -> Result<(), StorageError> {
+pub async fn delete_project(db: &impl ConnectionTrait, id: &ProjectId) -> Result<(), StorageError> {
     let deleted = Entity::delete_by_id(id.clone()).exec(db).await?;
-    if deleted.rows_affected == 0 { Err(StorageError::NotFound) } else { Ok(()) }
+    if deleted.rows_affected == 0 {
+        Err(StorageError::NotFound)
+    } else {
+        Ok(())
+    }
 }

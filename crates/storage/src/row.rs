@@ -59,7 +59,11 @@ where
         Some(row) => Ok(row),
         None if unchanged_since.is_some() => {
             let exists = E::find().filter(key.eq(id)).one(db).await?.is_some();
-            Err(if exists { StorageError::Stale } else { StorageError::NotFound })
+            Err(if exists {
+                StorageError::Stale
+            } else {
+                StorageError::NotFound
+            })
         }
         None => Err(StorageError::NotFound),
     }
@@ -103,10 +107,11 @@ where
         .map(|row| {
             let word: String = row.try_get_by_index(0)?;
             let number: i64 = row.try_get_by_index(1)?;
-            let word =
-                word.parse().map_err(|_| StorageError::unexpected("a word outside its set"))?;
-            let number = u64::try_from(number)
-                .map_err(|_| StorageError::unexpected("a negative count"))?;
+            let word = word
+                .parse()
+                .map_err(|_| StorageError::unexpected("a word outside its set"))?;
+            let number =
+                u64::try_from(number).map_err(|_| StorageError::unexpected("a negative count"))?;
             Ok((word, number))
         })
         .collect()
@@ -122,7 +127,10 @@ where
     T: TryGetable + Send,
 {
     let rows: Vec<(T, i64)> = select.into_tuple().all(db).await?;
-    Ok(rows.into_iter().map(|(group, number)| (group, number.unsigned_abs())).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(group, number)| (group, number.unsigned_abs()))
+        .collect())
 }
 
 /// Writes a moment into a time column of many rows, as one statement; never sets it back.
@@ -147,7 +155,10 @@ pub(crate) async fn write_moments<I: AsRef<str>>(
                 .collect();
             (
                 "(select value ->> 0 as id, value ->> 1 as at from json_each($2))".to_owned(),
-                vec![now.into(), serde_json::Value::from(listed).to_string().into()],
+                vec![
+                    now.into(),
+                    serde_json::Value::from(listed).to_string().into(),
+                ],
             )
         }
         Engine::Postgres => {

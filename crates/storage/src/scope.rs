@@ -73,17 +73,23 @@ impl Scope {
 
     /// Rows of `projects`.
     pub(crate) fn projects(&self, engine: Engine) -> Condition {
-        let Self::Limited(limits) = self else { return Condition::all() };
+        let Self::Limited(limits) = self else {
+            return Condition::all();
+        };
         let owned = anyone_if(limits.everywhere)
             .add(engine.one_of(column("projects", "org_id"), &limits.orgs))
             .add_option(limits.personal.then(|| {
-                column("projects", "org_id")
-                    .is_null()
-                    .and(engine.json_text("projects", "metadata", "ownerId").eq(limits.account.as_str()))
+                column("projects", "org_id").is_null().and(
+                    engine
+                        .json_text("projects", "metadata", "ownerId")
+                        .eq(limits.account.as_str()),
+                )
             }));
-        Condition::all()
-            .add(owned)
-            .add_option(narrowed(engine, column("projects", "id"), limits.projects.as_deref()))
+        Condition::all().add(owned).add_option(narrowed(
+            engine,
+            column("projects", "id"),
+            limits.projects.as_deref(),
+        ))
     }
 
     /// Rows that belong to a project, by the column that names it.
@@ -98,12 +104,15 @@ impl Scope {
 
     /// Rows of `sessions`: those of visible projects.
     pub(crate) fn sessions(&self, engine: Engine) -> Condition {
-        let Self::Limited(limits) = self else { return Condition::all() };
-        self.within_projects(engine, column("sessions", "project_id")).add_option(narrowed(
-            engine,
-            column("sessions", "id"),
-            limits.sessions.as_deref(),
-        ))
+        let Self::Limited(limits) = self else {
+            return Condition::all();
+        };
+        self.within_projects(engine, column("sessions", "project_id"))
+            .add_option(narrowed(
+                engine,
+                column("sessions", "id"),
+                limits.sessions.as_deref(),
+            ))
     }
 
     /// Rows that belong to a session, by the column that names it.
@@ -123,23 +132,36 @@ impl Scope {
 
     /// Rows of `spokes`: bound to a visible project, or unbound and registered by the account.
     pub(crate) fn spokes(&self, engine: Engine) -> Condition {
-        let Self::Limited(limits) = self else { return Condition::all() };
+        let Self::Limited(limits) = self else {
+            return Condition::all();
+        };
         let project = column("spokes", "project_id");
         let own = match limits.everywhere {
             true => project.clone().is_null(),
-            false => project
-                .clone()
-                .is_null()
-                .and(engine.json_text("spokes", "metadata", "accountId").eq(limits.account.as_str())),
+            false => project.clone().is_null().and(
+                engine
+                    .json_text("spokes", "metadata", "accountId")
+                    .eq(limits.account.as_str()),
+            ),
         };
         Condition::all()
-            .add(anyone_if(limits.everywhere).add(project.in_subquery(self.visible_projects(engine))).add(own))
-            .add_option(narrowed(engine, column("spokes", "id"), limits.spokes.as_deref()))
+            .add(
+                anyone_if(limits.everywhere)
+                    .add(project.in_subquery(self.visible_projects(engine)))
+                    .add(own),
+            )
+            .add_option(narrowed(
+                engine,
+                column("spokes", "id"),
+                limits.spokes.as_deref(),
+            ))
     }
 
     /// Rows of `clients`: of the account's organizations, or its personal ones.
     pub(crate) fn clients(&self, engine: Engine) -> Condition {
-        let Self::Limited(limits) = self else { return Condition::all() };
+        let Self::Limited(limits) = self else {
+            return Condition::all();
+        };
         let owned = anyone_if(limits.everywhere)
             .add(engine.one_of(column("clients", "org_id"), &limits.orgs))
             .add_option(limits.personal.then(|| {
@@ -147,9 +169,11 @@ impl Scope {
                     .is_null()
                     .and(column("clients", "owner_id").eq(limits.account.as_str()))
             }));
-        Condition::all()
-            .add(owned)
-            .add_option(narrowed(engine, column("clients", "id"), limits.clients.as_deref()))
+        Condition::all().add(owned).add_option(narrowed(
+            engine,
+            column("clients", "id"),
+            limits.clients.as_deref(),
+        ))
     }
 
     /// Rows of `organizations`: those the account is a member of.
@@ -164,7 +188,9 @@ impl Scope {
 
     /// Rows of `accounts`: the account itself and members of its organizations.
     pub(crate) fn accounts(&self, engine: Engine) -> Condition {
-        let Self::Limited(limits) = self else { return Condition::all() };
+        let Self::Limited(limits) = self else {
+            return Condition::all();
+        };
         if limits.everywhere {
             return Condition::all();
         }
@@ -190,7 +216,9 @@ impl Scope {
 
     /// Rows of `call_graph_nodes`: the account's own calls, and those of visible projects.
     pub(crate) fn calls(&self, engine: Engine) -> Condition {
-        let Self::Limited(limits) = self else { return Condition::all() };
+        let Self::Limited(limits) = self else {
+            return Condition::all();
+        };
         let project = engine.json_text("call_graph_nodes", "metadata", "projectId");
         Condition::any()
             .add(column("call_graph_nodes", "caller_account_id").eq(limits.account.as_str()))
@@ -223,8 +251,10 @@ fn narrowed<T: AsRef<str>>(
     id: SimpleExpr,
     allowed: Option<&[T]>,
 ) -> Option<Condition> {
-    let (globs, ids): (Vec<&str>, Vec<&str>) =
-        allowed?.iter().map(AsRef::as_ref).partition(|text| text.contains('*'));
+    let (globs, ids): (Vec<&str>, Vec<&str>) = allowed?
+        .iter()
+        .map(AsRef::as_ref)
+        .partition(|text| text.contains('*'));
     let mut any = Condition::any().add(engine.one_of(id.clone(), &ids));
     for glob in globs {
         any = any.add(engine.matches_glob(id.clone(), glob));

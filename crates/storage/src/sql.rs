@@ -11,7 +11,9 @@ pub(crate) async fn all<M: FromQueryResult>(
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<M>, StorageError> {
     let rows = db.query_all_raw(statement(db, sql, values)).await?;
-    rows.iter().map(|row| M::from_query_result(row, "").map_err(StorageError::from)).collect()
+    rows.iter()
+        .map(|row| M::from_query_result(row, "").map_err(StorageError::from))
+        .collect()
 }
 
 /// The first row of a query.
@@ -64,7 +66,10 @@ pub(crate) async fn execute(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, StorageError> {
-    Ok(db.execute_raw(statement(db, sql, values)).await?.rows_affected())
+    Ok(db
+        .execute_raw(statement(db, sql, values))
+        .await?
+        .rows_affected())
 }
 
 fn statement(

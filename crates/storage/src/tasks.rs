@@ -150,10 +150,7 @@ pub struct TaskChanges {
 /// Makes a task. T, with its dependencies
 ///
 /// Errors: `Unique` of `unq_tasks_project_slug`, `ForeignKey`.
-pub async fn create_task(
-    db: &impl ConnectionTrait,
-    new: NewTask,
-) -> Result<Model, StorageError> {
+pub async fn create_task(db: &impl ConnectionTrait, new: NewTask) -> Result<Model, StorageError> {
     let row = active(new, time::now());
     Ok(Entity::insert(row).exec_with_returning(db).await?)
 }
@@ -214,7 +211,11 @@ pub async fn tasks_by_slugs(
     slugs: &[String],
 ) -> Result<Vec<Model>, StorageError> {
     let mine = Engine::of(db).one_of(column("tasks", "slug"), slugs);
-    Ok(Entity::find().filter(Column::ProjectId.eq(project.clone())).filter(mine).all(db).await?)
+    Ok(Entity::find()
+        .filter(Column::ProjectId.eq(project.clone()))
+        .filter(mine)
+        .all(db)
+        .await?)
 }
 
 /// Changes the authored part of a task; never its status.
@@ -260,7 +261,11 @@ pub async fn delete_task(db: &impl ConnectionTrait, id: &TaskId) -> Result<u64, 
     )
     .await?;
     let deleted = Entity::delete_by_id(id.clone()).exec(db).await?;
-    if deleted.rows_affected == 0 { Err(StorageError::NotFound) } else { Ok(edges) }
+    if deleted.rows_affected == 0 {
+        Err(StorageError::NotFound)
+    } else {
+        Ok(edges)
+    }
 }
 
 /// Appends a note behind the mark of the notes, which is added when it is missing. The line break
@@ -294,7 +299,9 @@ pub async fn append_task_note(
         note.into(),
         time::now().into(),
     ];
-    sql::one(db, &text, values).await?.ok_or(StorageError::NotFound)
+    sql::one(db, &text, values)
+        .await?
+        .ok_or(StorageError::NotFound)
 }
 
 /// The row as it is written first.

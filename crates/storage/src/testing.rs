@@ -53,7 +53,12 @@ impl TestDatabase {
         let options = DatabaseOptions::sqlite_file(&directory.path().join("hub.db"));
         let database = Database::connect(&options).await.expect("SQLite opens");
         database.migrate().await.expect("SQLite migrates");
-        Self { database, url: options.url, name: None, directory: Some(directory) }
+        Self {
+            database,
+            url: options.url,
+            name: None,
+            directory: Some(directory),
+        }
     }
 
     /// A data base on the server named by [`POSTGRES_URL`]; it stays there until the server goes.
@@ -70,17 +75,36 @@ impl TestDatabase {
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
         let mut connection = maintenance(server).await;
-        run(&mut connection, &format!("drop database if exists {name} with (force)")).await;
-        run(&mut connection, &format!("create database {name} template {template}")).await;
+        run(
+            &mut connection,
+            &format!("drop database if exists {name} with (force)"),
+        )
+        .await;
+        run(
+            &mut connection,
+            &format!("create database {name} template {template}"),
+        )
+        .await;
         let url = with_database(server, &name);
-        let database =
-            Database::connect(&DatabaseOptions::new(&url)).await.expect("PostgreSQL opens");
-        Self { database, url, name: Some(name), directory: None }
+        let database = Database::connect(&DatabaseOptions::new(&url))
+            .await
+            .expect("PostgreSQL opens");
+        Self {
+            database,
+            url,
+            name: Some(name),
+            directory: None,
+        }
     }
 
     /// Closes it and, on PostgreSQL, drops it.
     pub async fn remove(self) {
-        let Self { database, name, directory, .. } = self;
+        let Self {
+            database,
+            name,
+            directory,
+            ..
+        } = self;
         database.close().await.expect("the data base closes");
         drop(directory);
         if let Some(name) = name {
@@ -109,33 +133,57 @@ impl Deref for TestDatabase {
 
 fn postgres_url() -> String {
     std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
-        panic!("{POSTGRES_URL} is not set: run `cargo xtask test`, which starts a server for the tests")
+        panic!(
+            "{POSTGRES_URL} is not set: run `cargo xtask test`, which starts a server for the tests"
+        )
     })
 }
 
 /// Name of a data base with the schema of the migrations as they are now; made when it is missing.
 async fn template(server: &str) -> String {
-    let name = format!("alkhub_template_{}", &migrate::fingerprint(Engine::Postgres)[..16]);
+    let name = format!(
+        "alkhub_template_{}",
+        &migrate::fingerprint(Engine::Postgres)[..16]
+    );
     let mut connection = maintenance(server).await;
-    run(&mut connection, &format!("select pg_advisory_lock({TEMPLATE_LOCK})")).await;
-    let exists: bool = sqlx::query_scalar("select count(*) > 0 from pg_database where datname = $1")
-        .bind(&name)
-        .fetch_one(&mut connection)
-        .await
-        .expect("the server lists its data bases");
+    run(
+        &mut connection,
+        &format!("select pg_advisory_lock({TEMPLATE_LOCK})"),
+    )
+    .await;
+    let exists: bool =
+        sqlx::query_scalar("select count(*) > 0 from pg_database where datname = $1")
+            .bind(&name)
+            .fetch_one(&mut connection)
+            .await
+            .expect("the server lists its data bases");
     if !exists {
         // Under another name until it is complete: a test that dies half way leaves no false one.
         let unfinished = format!("{name}_unfinished");
-        run(&mut connection, &format!("drop database if exists {unfinished} with (force)")).await;
-        run(&mut connection, &format!("create database {unfinished} template template0")).await;
+        run(
+            &mut connection,
+            &format!("drop database if exists {unfinished} with (force)"),
+        )
+        .await;
+        run(
+            &mut connection,
+            &format!("create database {unfinished} template template0"),
+        )
+        .await;
         let options = DatabaseOptions {
             max_connections: Some(1),
             ..DatabaseOptions::new(with_database(server, &unfinished))
         };
-        let database = Database::connect(&options).await.expect("the template opens");
+        let database = Database::connect(&options)
+            .await
+            .expect("the template opens");
         database.migrate().await.expect("the template migrates");
         database.close().await.expect("the template closes");
-        run(&mut connection, &format!("alter database {unfinished} rename to {name}")).await;
+        run(
+            &mut connection,
+            &format!("alter database {unfinished} rename to {name}"),
+        )
+        .await;
     }
     // The lock goes with the connection.
     connection.close().await.expect("the connection closes");
@@ -144,16 +192,25 @@ async fn template(server: &str) -> String {
 
 async fn drop_database(server: &str, name: &str) {
     let mut connection = maintenance(server).await;
-    run(&mut connection, &format!("drop database if exists {name} with (force)")).await;
+    run(
+        &mut connection,
+        &format!("drop database if exists {name} with (force)"),
+    )
+    .await;
 }
 
 async fn maintenance(server: &str) -> PgConnection {
     let options: PgConnectOptions = server.parse().expect("the address of the server");
-    PgConnection::connect_with(&options).await.expect("the server of the tests answers")
+    PgConnection::connect_with(&options)
+        .await
+        .expect("the server of the tests answers")
 }
 
 async fn run(connection: &mut PgConnection, sql: &str) {
-    connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.expect("the server obeys");
+    connection
+        .execute(sqlx::AssertSqlSafe(sql.to_owned()))
+        .await
+        .expect("the server obeys");
 }
 
 /// The same address with another data base.
@@ -164,7 +221,11 @@ fn with_database(server: &str, name: &str) -> String {
     };
     let host_ends = address
         .find("://")
-        .and_then(|scheme| address[scheme + 3..].find('/').map(|slash| scheme + 3 + slash))
+        .and_then(|scheme| {
+            address[scheme + 3..]
+                .find('/')
+                .map(|slash| scheme + 3 + slash)
+        })
         .unwrap_or(address.len());
     format!("{}/{name}{parameters}", &address[..host_ends])
 }

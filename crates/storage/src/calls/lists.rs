@@ -65,9 +65,8 @@ pub async fn calls(
             .select_only()
             .column(operations::Column::Id)
             .filter(operations::Column::Namespace.eq(namespace.as_str()));
-        select = select.filter(
-            Column::OperationId.in_subquery(sea_orm::QueryTrait::into_query(of_namespace)),
-        );
+        select = select
+            .filter(Column::OperationId.in_subquery(sea_orm::QueryTrait::into_query(of_namespace)));
     }
     if let Some(account) = &filter.account {
         select = select.filter(Column::CallerAccountId.eq(account.clone()));
@@ -93,8 +92,11 @@ pub async fn calls(
         select = select.filter(duration.gte(ms));
     }
     if let Some(code) = &filter.error_code {
-        select = select
-            .filter(engine.json_text("call_graph_nodes", "error", "code").eq(code.as_str()));
+        select = select.filter(
+            engine
+                .json_text("call_graph_nodes", "error", "code")
+                .eq(code.as_str()),
+        );
     }
     // Without a beginning the bound says nothing; it makes SQLite walk the index instead of sorting.
     let from = filter.from.unwrap_or(DateTimeUtc::UNIX_EPOCH);

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+};
 
 use crate::engine::Engine;
 use crate::entity::{call_graph_edges as edges, call_graph_nodes as nodes};
@@ -113,12 +115,19 @@ pub async fn call_tree(
         .take(most)
         .filter_map(|step| {
             let node = found.remove(&step.id)?;
-            Some(TreeNode { node, depth: u32::try_from(step.depth).unwrap_or(u32::MAX) })
+            Some(TreeNode {
+                node,
+                depth: u32::try_from(step.depth).unwrap_or(u32::MAX),
+            })
         })
         .collect();
     // Whoever may not see the call itself sees nothing of what it called.
     if nodes.first().is_none_or(|root| root.depth > 0) {
-        return Ok(CallTree { nodes: Vec::new(), edges: Vec::new(), truncated: false });
+        return Ok(CallTree {
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            truncated: false,
+        });
     }
     let kept: Vec<&CallGraphNodeId> = nodes.iter().map(|node| &node.node.id).collect();
     let engine = Engine::of(db);
@@ -130,7 +139,11 @@ pub async fn call_tree(
         .order_by_asc(edges::Column::Id)
         .all(db)
         .await?;
-    Ok(CallTree { nodes, edges, truncated })
+    Ok(CallTree {
+        nodes,
+        edges,
+        truncated,
+    })
 }
 
 /// What called a call, the nearest first, as far as it is recorded and visible.
@@ -159,7 +172,10 @@ pub async fn call_ancestors(
     .await?;
     let ids: Vec<&CallGraphNodeId> = steps.iter().map(|step| &step.id).collect();
     let mut found = visible(db, scope, &ids).await?;
-    Ok(steps.iter().filter_map(|step| found.remove(&step.id)).collect())
+    Ok(steps
+        .iter()
+        .filter_map(|step| found.remove(&step.id))
+        .collect())
 }
 
 /// Edges that begin at a call.

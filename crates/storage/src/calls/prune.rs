@@ -76,7 +76,10 @@ pub async fn prune_calls(
             pruned.next = after;
             return Ok(pruned);
         }
-        let position = PrunePosition { created_at: root.created_at, id: root.id.clone() };
+        let position = PrunePosition {
+            created_at: root.created_at,
+            id: root.id.clone(),
+        };
         if keeps(db, request, &root).await? {
             after = Some(position);
             continue;
@@ -131,9 +134,14 @@ async fn keeps(
     request: &PruneRequest,
     root: &Root,
 ) -> Result<bool, StorageError> {
-    let keeps_failed = request.failed_older_than.is_none_or(|moment| root.created_at >= moment);
-    let statuses =
-        if keeps_failed { "'pending', 'running', 'failed'" } else { "'pending', 'running'" };
+    let keeps_failed = request
+        .failed_older_than
+        .is_none_or(|moment| root.created_at >= moment);
+    let statuses = if keeps_failed {
+        "'pending', 'running', 'failed'"
+    } else {
+        "'pending', 'running'"
+    };
     let text = format!(
         "{TREE} select count(*) from t join call_graph_nodes n on n.id = t.id
          where n.status in ({statuses})"
@@ -164,7 +172,10 @@ async fn remove(
     ids: &[&CallGraphNodeId],
 ) -> Result<(u64, u64), StorageError> {
     let (listed, value) = match Engine::of(db) {
-        Engine::Sqlite => ("in (select value from json_each($1))", Value::from(json_array(ids))),
+        Engine::Sqlite => (
+            "in (select value from json_each($1))",
+            Value::from(json_array(ids)),
+        ),
         Engine::Postgres => ("= any($1)", text_array(ids)),
     };
     let edges = sql::execute(
@@ -173,8 +184,11 @@ async fn remove(
         [value.clone()],
     )
     .await?;
-    let nodes =
-        sql::execute(db, &format!("delete from call_graph_nodes where id {listed}"), [value])
-            .await?;
+    let nodes = sql::execute(
+        db,
+        &format!("delete from call_graph_nodes where id {listed}"),
+        [value],
+    )
+    .await?;
     Ok((nodes, edges))
 }

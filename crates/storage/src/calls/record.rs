@@ -145,8 +145,10 @@ pub async fn insert_calls(
     };
     let mut stored = returned(db, text, values).await?;
     if stored.len() < calls.len() {
-        let missing: Vec<&NewCall> =
-            calls.iter().filter(|call| !stored.contains(&call.request_id)).collect();
+        let missing: Vec<&NewCall> = calls
+            .iter()
+            .filter(|call| !stored.contains(&call.request_id))
+            .collect();
         stored.extend(own_rows(db, &missing).await?);
     }
     let children: Vec<NewEdge> = calls
@@ -165,7 +167,11 @@ pub async fn insert_calls(
     Ok(calls
         .iter()
         .map(|call| {
-            if stored.contains(&call.request_id) { Inserted::New } else { Inserted::Existing }
+            if stored.contains(&call.request_id) {
+                Inserted::New
+            } else {
+                Inserted::Existing
+            }
         })
         .collect())
 }
@@ -195,7 +201,10 @@ pub async fn mark_running(
         ),
     };
     let moved = returned(db, text, values).await?;
-    Ok(calls.iter().map(|call| moved.contains(&call.request_id)).collect())
+    Ok(calls
+        .iter()
+        .map(|call| moved.contains(&call.request_id))
+        .collect())
 }
 
 /// Ends calls that are pending or running: the first writer wins. The answers are in the order of the
@@ -214,7 +223,10 @@ pub async fn finish_calls(
         Engine::Postgres => (FINISH_POSTGRES.to_owned(), finish_arrays(ends)),
     };
     let finished = returned(db, &text, values).await?;
-    Ok(ends.iter().map(|end| finished.contains(&end.request_id)).collect())
+    Ok(ends
+        .iter()
+        .map(|end| finished.contains(&end.request_id))
+        .collect())
 }
 
 /// Adds notes to recorded calls, whatever their status: each key replaces an earlier one. Answers how
@@ -236,9 +248,9 @@ pub async fn patch_calls(
                  where call_graph_nodes.request_id = u.value ->> 'request_id'",
                 merged_sqlite("u.value -> 'metadata'")
             );
-            let rows = patches.iter().map(|(request_id, metadata)| {
-                json!({ "request_id": request_id, "metadata": metadata })
-            });
+            let rows = patches.iter().map(
+                |(request_id, metadata)| json!({ "request_id": request_id, "metadata": metadata }),
+            );
             sql::execute(db, &text, [document(rows), crate::time::now().into()]).await
         }
         Engine::Postgres => {
@@ -325,8 +337,9 @@ async fn own_rows(
 ) -> Result<HashSet<String>, StorageError> {
     let (text, values) = match Engine::of(db) {
         Engine::Sqlite => {
-            let rows =
-                calls.iter().map(|call| json!({ "id": call.id, "request_id": call.request_id }));
+            let rows = calls
+                .iter()
+                .map(|call| json!({ "id": call.id, "request_id": call.request_id }));
             (
                 "select n.request_id from json_each($1) u join call_graph_nodes n
                  on n.id = u.value ->> 'id' and n.request_id = u.value ->> 'request_id'",
@@ -455,7 +468,9 @@ async fn returned(
     values: Vec<Value>,
 ) -> Result<HashSet<String>, StorageError> {
     let rows = sql::rows(db, text, values).await?;
-    rows.iter().map(|row| row.try_get_by_index(0).map_err(StorageError::from)).collect()
+    rows.iter()
+        .map(|row| row.try_get_by_index(0).map_err(StorageError::from))
+        .collect()
 }
 
 fn document(rows: impl Iterator<Item = serde_json::Value>) -> Value {
@@ -477,9 +492,15 @@ fn row(call: &NewCall) -> serde_json::Value {
     put("id", Some(json!(call.id)));
     put("request_id", Some(json!(call.request_id)));
     put("operation_id", Some(json!(call.operation_id)));
-    put("parent_request_id", call.parent_request_id.as_ref().map(|id| json!(id)));
+    put(
+        "parent_request_id",
+        call.parent_request_id.as_ref().map(|id| json!(id)),
+    );
     put("identity", call.identity.clone());
-    put("caller_account_id", call.caller_account_id.as_ref().map(|id| json!(id)));
+    put(
+        "caller_account_id",
+        call.caller_account_id.as_ref().map(|id| json!(id)),
+    );
     put("status", Some(json!(call.status)));
     put("input", call.input.clone());
     put("output", call.output.clone());
@@ -487,7 +508,10 @@ fn row(call: &NewCall) -> serde_json::Value {
     put("started_at", call.started_at.map(moment));
     put("completed_at", call.completed_at.map(moment));
     put("created_at", Some(moment(call.created_at)));
-    put("metadata", Some(serde_json::Value::Object(call.metadata.clone())));
+    put(
+        "metadata",
+        Some(serde_json::Value::Object(call.metadata.clone())),
+    );
     serde_json::Value::Object(row)
 }
 
@@ -512,16 +536,20 @@ fn end_row(end: &CallEnd) -> serde_json::Value {
 /// The columns of a batch of new calls in the order of [`INSERT_POSTGRES`].
 fn insert_arrays(calls: &[NewCall]) -> Vec<Value> {
     let column = |value: &dyn Fn(&NewCall) -> String| texts(calls.iter().map(value));
-    let moment = |moment: Option<DateTimeUtc>| {
-        moment.map(|moment| moment.to_rfc3339()).unwrap_or_default()
-    };
+    let moment =
+        |moment: Option<DateTimeUtc>| moment.map(|moment| moment.to_rfc3339()).unwrap_or_default();
     vec![
         column(&|call| call.id.to_string()),
         column(&|call| call.request_id.clone()),
         column(&|call| call.operation_id.to_string()),
         column(&|call| call.parent_request_id.clone().unwrap_or_default()),
         column(&|call| json_text(call.identity.as_ref())),
-        column(&|call| call.caller_account_id.as_ref().map(ToString::to_string).unwrap_or_default()),
+        column(&|call| {
+            call.caller_account_id
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        }),
         column(&|call| call.status.as_str().to_owned()),
         column(&|call| json_text(call.input.as_ref())),
         column(&|call| json_text(call.output.as_ref())),
@@ -543,7 +571,11 @@ fn finish_arrays(ends: &[CallEnd]) -> Vec<Value> {
         column(&|end| json_text(end.error.as_ref())),
         Value::from(ends.iter().map(|end| end.completed_at).collect::<Vec<_>>()),
         column(&|end| {
-            if end.metadata.is_empty() { String::new() } else { object_text(&end.metadata) }
+            if end.metadata.is_empty() {
+                String::new()
+            } else {
+                object_text(&end.metadata)
+            }
         }),
     ]
 }

@@ -96,7 +96,9 @@ pub async fn call_stats(
     db: &impl ConnectionTrait,
     request: &StatsRequest,
 ) -> Result<Vec<CallStats>, StorageError> {
-    let too_wide = || StorageError::Rule { name: "range_too_wide".to_owned() };
+    let too_wide = || StorageError::Rule {
+        name: "range_too_wide".to_owned(),
+    };
     if let Some(bucket) = request.bucket {
         let span = (request.to - request.from).num_milliseconds();
         if span / bucket.milliseconds() > MOST_BUCKETS {
@@ -191,7 +193,10 @@ pub async fn slowest_calls(
         .iter()
         .map(|row| {
             let ms: i64 = row.try_get("", "ms")?;
-            Ok((Model::from_query_result(row, "")?, u64::try_from(ms).unwrap_or(0)))
+            Ok((
+                Model::from_query_result(row, "")?,
+                u64::try_from(ms).unwrap_or(0),
+            ))
         })
         .collect()
 }
@@ -206,7 +211,11 @@ pub async fn errors_by_code(
 ) -> Result<Vec<(String, u64)>, StorageError> {
     let engine = Engine::of(db);
     let code = format!("coalesce({}, '')", engine.json_text_sql("error", "code"));
-    let ordered = if engine == Engine::Postgres { "code collate \"C\"" } else { "code" };
+    let ordered = if engine == Engine::Postgres {
+        "code collate \"C\""
+    } else {
+        "code"
+    };
     let mut values: Vec<Value> = vec![from.into(), to.into(), i64::from(limit).into()];
     let mine = match operation {
         Some(id) => {
@@ -250,7 +259,10 @@ pub async fn calls_of_operation_count(
     )
     .await?
     .ok_or_else(|| StorageError::unexpected("counts without an answer"))?;
-    Ok((u64::try_from(counted.live).unwrap_or(0), u64::try_from(counted.total).unwrap_or(0)))
+    Ok((
+        u64::try_from(counted.live).unwrap_or(0),
+        u64::try_from(counted.total).unwrap_or(0),
+    ))
 }
 
 /// How many calls were requested in a period.

@@ -3,9 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions, Executor};
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{DatabaseConnection, QueryFilter, Select, SqlxPostgresConnector};
 use serde_json::{Map, Value};
 
@@ -49,13 +49,17 @@ pub(crate) async fn connect(
 pub(super) fn meaning(refusal: &PgDatabaseError) -> Option<Meaning> {
     let text = |part: Option<&str>| part.map(str::to_owned);
     match refusal.code() {
-        "23505" => always(StorageError::Unique { index: text(refusal.constraint())? }),
+        "23505" => always(StorageError::Unique {
+            index: text(refusal.constraint())?,
+        }),
         // 23001 is what servers from version 18 on say for ON DELETE RESTRICT.
         "23503" | "23001" => always(StorageError::ForeignKey {
             constraint: text(refusal.constraint()),
             table: text(refusal.table()),
         }),
-        "23514" => always(StorageError::Check { name: text(refusal.constraint())? }),
+        "23514" => always(StorageError::Check {
+            name: text(refusal.constraint())?,
+        }),
         "23502" => always(StorageError::Check {
             name: format!("chk_{}_{}", refusal.table()?, refusal.column()?),
         }),
@@ -72,8 +76,10 @@ pub(super) fn meaning(refusal: &PgDatabaseError) -> Option<Meaning> {
 
 /// A JSON object with the keys of `patch` taken over; a null removes a key.
 pub(super) fn merged_object(object: &str, patch: &Map<String, Value>) -> SimpleExpr {
-    let (removed, set): (Map<_, _>, Map<_, _>) =
-        patch.clone().into_iter().partition(|(_, value)| value.is_null());
+    let (removed, set): (Map<_, _>, Map<_, _>) = patch
+        .clone()
+        .into_iter()
+        .partition(|(_, value)| value.is_null());
     let removed: Vec<&String> = removed.keys().collect();
     Expr::cust_with_values(
         format!("({object} - $1) || $2"),
@@ -92,7 +98,9 @@ pub(super) fn matching_parts(
     // Written as the index has it.
     let text = r#"hub_fts_text(parts."type", parts.data)"#;
     let mut select = select
-        .filter(Expr::cust(r#"parts."type" in ('text', 'reasoning', 'tool-call')"#))
+        .filter(Expr::cust(
+            r#"parts."type" in ('text', 'reasoning', 'tool-call')"#,
+        ))
         .filter(Expr::cust_with_values(
             r#"hub_fts_vector(parts."type", parts.data) @@ cast($1 as tsquery)"#,
             [words_query(terms)],
@@ -126,12 +134,19 @@ pub(super) fn matching_parts(
 /// All words that must occur, none that must not; phrases that must not are left to the text.
 fn words_query(terms: &[SearchTerm]) -> String {
     let mut words = Vec::new();
-    for term in terms.iter().filter(|term| !term.excluded || term.words.len() == 1) {
+    for term in terms
+        .iter()
+        .filter(|term| !term.excluded || term.words.len() == 1)
+    {
         let last = term.words.len().saturating_sub(1);
         for (place, word) in term.words.iter().enumerate() {
             // Letters and digits only, so nothing in it needs escaping. Cut as in the index.
             let word: String = word.chars().take(500).collect();
-            let prefix = if term.prefix && place == last { ":*" } else { "" };
+            let prefix = if term.prefix && place == last {
+                ":*"
+            } else {
+                ""
+            };
             let not = if term.excluded { "!" } else { "" };
             words.push(format!("{not}'{word}'{prefix}"));
         }

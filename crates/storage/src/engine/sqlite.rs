@@ -83,7 +83,11 @@ pub(crate) fn network_file_system(path: &Path) -> Option<&'static str> {
     #[cfg(target_os = "linux")]
     {
         let found = path.ancestors().find_map(|place| {
-            let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+            let place = if place.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                place
+            };
             rustix::fs::statfs(place).ok()
         })?;
         // Cut to 32 bits: the width of the field differs by architecture.
@@ -112,21 +116,31 @@ pub(super) fn meaning(refusal: &SqliteError) -> Option<Meaning> {
         // Unique index, primary key.
         2067 | 1555 => {
             let columns = message.strip_prefix("UNIQUE constraint failed: ")?;
-            always(StorageError::Unique { index: index_of(columns) })
+            always(StorageError::Unique {
+                index: index_of(columns),
+            })
         }
-        787 => always(StorageError::ForeignKey { constraint: None, table: None }),
+        787 => always(StorageError::ForeignKey {
+            constraint: None,
+            table: None,
+        }),
         275 => {
             let name = message.strip_prefix("CHECK constraint failed: ")?;
-            always(StorageError::Check { name: name.to_owned() })
+            always(StorageError::Check {
+                name: name.to_owned(),
+            })
         }
         1299 => {
             let column = message.strip_prefix("NOT NULL constraint failed: ")?;
-            always(StorageError::Check { name: format!("chk_{}", column.replace('.', "_")) })
+            always(StorageError::Check {
+                name: format!("chk_{}", column.replace('.', "_")),
+            })
         }
         // raise(abort, …) of a trigger; ON DELETE RESTRICT is one of SQLite's own.
-        1811 if message == "FOREIGN KEY constraint failed" => {
-            always(StorageError::ForeignKey { constraint: None, table: None })
-        }
+        1811 if message == "FOREIGN KEY constraint failed" => always(StorageError::ForeignKey {
+            constraint: None,
+            table: None,
+        }),
         1811 => raised(message).and_then(always),
         _ => match code & 0xff {
             5 | 6 => always(StorageError::Busy),
@@ -142,7 +156,10 @@ pub(super) fn meaning(refusal: &SqliteError) -> Option<Meaning> {
 pub(super) fn one_of<T: AsRef<str>>(column: SimpleExpr, texts: &[T]) -> SimpleExpr {
     let listed = Query::select()
         .column(Alias::new("value"))
-        .from_function(Func::cust("json_each").arg(Expr::val(json_array(texts))), Alias::new("list"))
+        .from_function(
+            Func::cust("json_each").arg(Expr::val(json_array(texts))),
+            Alias::new("list"),
+        )
         .to_owned();
     column.in_subquery(listed)
 }
@@ -158,12 +175,18 @@ const UNIQUE: &[(&str, &str)] = &[
         "unq_org_members_org_account",
     ),
     ("sessions.slug", "unq_sessions_slug"),
-    ("call_graph_nodes.request_id", "idx_call_graph_nodes_request_id"),
+    (
+        "call_graph_nodes.request_id",
+        "idx_call_graph_nodes_request_id",
+    ),
     (
         "call_graph_edges.source_id, call_graph_edges.target_id, call_graph_edges.edge_type",
         "unq_call_graph_edges_source_target_type",
     ),
-    ("operations.namespace, operations.name", "unq_operations_namespace_name"),
+    (
+        "operations.namespace, operations.name",
+        "unq_operations_namespace_name",
+    ),
     (
         "operation_registrations.operation_id, operation_registrations.provider_type, \
          operation_registrations.provider_id",
@@ -171,7 +194,10 @@ const UNIQUE: &[(&str, &str)] = &[
     ),
     ("api_keys.key_hash", "unq_api_keys_key_hash"),
     ("clients.name", "unq_clients_name"),
-    ("client_secrets.client_id, client_secrets.key", "unq_client_secrets_client_key"),
+    (
+        "client_secrets.client_id, client_secrets.key",
+        "unq_client_secrets_client_key",
+    ),
     ("tasks.project_id, tasks.slug", "unq_tasks_project_slug"),
     (
         "task_dependencies.depends_on_task_id, task_dependencies.dependent_task_id",
@@ -228,9 +254,14 @@ pub(super) fn matching_parts(
             Alias::new("hub_fts_parts"),
             Expr::cust("hub_fts_parts.rowid = hub_fts_part_rows.row"),
         );
-    let select =
-        select.filter(Expr::cust_with_values("hub_fts_parts match ?", [words_query(terms)]));
-    (select, Expr::cust("cast(-hub_fts_parts.rank * 1000000 as integer)"))
+    let select = select.filter(Expr::cust_with_values(
+        "hub_fts_parts match ?",
+        [words_query(terms)],
+    ));
+    (
+        select,
+        Expr::cust("cast(-hub_fts_parts.rank * 1000000 as integer)"),
+    )
 }
 
 /// The terms in the language of the index: `("a" and "b c") not "d"`.

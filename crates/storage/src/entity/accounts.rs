@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::enums::{AccessLevel, AccountStatus};
-use crate::ids::{AccountId};
+use crate::ids::AccountId;
 use crate::json::{AccountProfile, Metadata};
 
 /// An identity of a person or of a machine.

@@ -61,10 +61,20 @@ pub struct Model {
     #[sea_orm(belongs_to, relation_enum = "Owner", from = "owner_id", to = "id")]
     pub owner: BelongsTo<super::accounts::Entity>,
     /// Relation by `rotated_to_id`.
-    #[sea_orm(self_ref, relation_enum = "Successor", relation_reverse = "Predecessor", from = "rotated_to_id", to = "id")]
+    #[sea_orm(
+        self_ref,
+        relation_enum = "Successor",
+        relation_reverse = "Predecessor",
+        from = "rotated_to_id",
+        to = "id"
+    )]
     pub successor: BelongsTo<Option<Entity>>,
     /// The key it succeeds; at most one, which SeaORM cannot say of a table and itself.
-    #[sea_orm(self_ref, relation_enum = "Predecessor", relation_reverse = "Successor")]
+    #[sea_orm(
+        self_ref,
+        relation_enum = "Predecessor",
+        relation_reverse = "Successor"
+    )]
     pub predecessor: HasMany<Entity>,
     /// Reverse of `audit_logs::Relation::Key`.
     #[sea_orm(has_many, relation_enum = "AuditLogs", via_rel = "Key")]

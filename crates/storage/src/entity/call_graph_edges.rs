@@ -2,9 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{EdgeType};
+use crate::enums::EdgeType;
 use crate::ids::{CallGraphEdgeId, CallGraphNodeId};
-use crate::json::{Metadata};
+use crate::json::Metadata;
 
 /// An edge between two recorded calls.
 #[sea_orm::model]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{CallStatus};
+use crate::enums::CallStatus;
 use crate::ids::{AccountId, CallGraphNodeId, OperationId};
 use crate::json::{CallFailure, CallIdentity, Metadata};
 
@@ -56,7 +56,12 @@ pub struct Model {
     #[sea_orm(column_type = "TimestampWithTimeZone")]
     pub updated_at: DateTimeUtc,
     /// Relation by `operation_id`.
-    #[sea_orm(belongs_to, relation_enum = "Operation", from = "operation_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Operation",
+        from = "operation_id",
+        to = "id"
+    )]
     pub operation: BelongsTo<super::operations::Entity>,
     /// Reverse of `call_graph_edges::Relation::Source`.
     #[sea_orm(has_many, relation_enum = "Outgoing", via_rel = "Source")]

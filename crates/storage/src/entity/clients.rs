@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{ClientType};
+use crate::enums::ClientType;
 use crate::ids::{AccountId, ClientId, OrganizationId};
 use crate::json::{JsonObject, Metadata};
 

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{Severity};
+use crate::enums::Severity;
 use crate::ids::{AccountId, DetectionId, SessionId};
 use crate::json::{DetectionDetails, Metadata};
 
@@ -47,7 +47,12 @@ pub struct Model {
     #[sea_orm(belongs_to, relation_enum = "Session", from = "session_id", to = "id")]
     pub session: BelongsTo<super::sessions::Entity>,
     /// Relation by `resolved_by`.
-    #[sea_orm(belongs_to, relation_enum = "Resolver", from = "resolved_by", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Resolver",
+        from = "resolved_by",
+        to = "id"
+    )]
     pub resolver: BelongsTo<Option<super::accounts::Entity>>,
 }
 

@@ -2,9 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{MappingStatus};
+use crate::enums::MappingStatus;
 use crate::ids::{MappingId, SessionId, SpokeId, TaskId, WorkspaceId};
-use crate::json::{Metadata};
+use crate::json::Metadata;
 
 /// A spawned session: who spawned it, where it runs, for which task.
 #[sea_orm::model]
@@ -50,10 +50,20 @@ pub struct Model {
     #[sea_orm(belongs_to, relation_enum = "Spoke", from = "spoke_id", to = "id")]
     pub spoke: BelongsTo<Option<super::spokes::Entity>>,
     /// Relation by `workspace_id`.
-    #[sea_orm(belongs_to, relation_enum = "Workspace", from = "workspace_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Workspace",
+        from = "workspace_id",
+        to = "id"
+    )]
     pub workspace: BelongsTo<Option<super::workspaces::Entity>>,
     /// Relation by `parent_session_id`.
-    #[sea_orm(belongs_to, relation_enum = "Coordinator", from = "parent_session_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Coordinator",
+        from = "parent_session_id",
+        to = "id"
+    )]
     pub coordinator: BelongsTo<Option<super::sessions::Entity>>,
     /// Relation by `task_id`.
     #[sea_orm(belongs_to, relation_enum = "Task", from = "task_id", to = "id")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{MessageRole};
+use crate::enums::MessageRole;
 use crate::ids::{MessageId, SessionId};
 use crate::json::{MessageData, Metadata};
 

@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Condition, DynIden, ExprTrait, IntoCondition};
 
 use crate::enums::{ProviderType, RegistrationStatus};
 use crate::ids::{OperationId, OperationRegistrationId};
-use crate::json::{Metadata};
+use crate::json::Metadata;
 
 /// Who offers an operation.
 #[sea_orm::model]
@@ -44,7 +44,12 @@ pub struct Model {
     #[sea_orm(column_type = "TimestampWithTimeZone")]
     pub updated_at: DateTimeUtc,
     /// Relation by `operation_id`.
-    #[sea_orm(belongs_to, relation_enum = "Operation", from = "operation_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Operation",
+        from = "operation_id",
+        to = "id"
+    )]
     pub operation: BelongsTo<super::operations::Entity>,
 }
 
@@ -59,7 +64,11 @@ impl Linked for OfSpoke {
     type ToEntity = Entity;
 
     fn link(&self) -> Vec<RelationDef> {
-        vec![provided(super::spokes::Entity, super::spokes::Column::Id, ProviderType::Spoke)]
+        vec![provided(
+            super::spokes::Entity,
+            super::spokes::Column::Id,
+            ProviderType::Spoke,
+        )]
     }
 }
 
@@ -72,7 +81,11 @@ impl Linked for OfClient {
     type ToEntity = Entity;
 
     fn link(&self) -> Vec<RelationDef> {
-        vec![provided(super::clients::Entity, super::clients::Column::Id, ProviderType::Client)]
+        vec![provided(
+            super::clients::Entity,
+            super::clients::Column::Id,
+            ProviderType::Client,
+        )]
     }
 }
 
@@ -85,7 +98,11 @@ impl Linked for BySpoke {
     type ToEntity = super::spokes::Entity;
 
     fn link(&self) -> Vec<RelationDef> {
-        vec![provider(super::spokes::Entity, super::spokes::Column::Id, ProviderType::Spoke)]
+        vec![provider(
+            super::spokes::Entity,
+            super::spokes::Column::Id,
+            ProviderType::Spoke,
+        )]
     }
 }
 
@@ -98,7 +115,11 @@ impl Linked for ByClient {
     type ToEntity = super::clients::Entity;
 
     fn link(&self) -> Vec<RelationDef> {
-        vec![provider(super::clients::Entity, super::clients::Column::Id, ProviderType::Client)]
+        vec![provider(
+            super::clients::Entity,
+            super::clients::Column::Id,
+            ProviderType::Client,
+        )]
     }
 }
 
@@ -122,11 +143,14 @@ where
     C: sea_orm::IdentityOf<E>,
 {
     let mut relation = provider(table, id, kind).rev();
-    relation.on_condition =
-        Some(std::sync::Arc::new(move |_, registrations| of_kind(registrations, kind)));
+    relation.on_condition = Some(std::sync::Arc::new(move |_, registrations| {
+        of_kind(registrations, kind)
+    }));
     relation
 }
 
 fn of_kind(registrations: DynIden, kind: ProviderType) -> Condition {
-    Expr::col((registrations, Column::ProviderType)).eq(kind).into_condition()
+    Expr::col((registrations, Column::ProviderType))
+        .eq(kind)
+        .into_condition()
 }

@@ -2,8 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{OperationType};
-use crate::ids::{OperationId};
+use crate::enums::OperationType;
+use crate::ids::OperationId;
 use crate::json::{AccessControl, ErrorDefinitions, JsonObject, Metadata, StringList};
 
 /// A definition of an operation, whoever provides it.

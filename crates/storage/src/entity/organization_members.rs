@@ -2,9 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{MembershipLevel};
+use crate::enums::MembershipLevel;
 use crate::ids::{AccountId, OrganizationId, OrganizationMemberId};
-use crate::json::{Metadata};
+use crate::json::Metadata;
 
 /// A membership of an account in an organization.
 #[sea_orm::model]

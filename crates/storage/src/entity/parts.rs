@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{PartType};
+use crate::enums::PartType;
 use crate::ids::{MessageId, PartId, SessionId};
 use crate::json::{JsonObject, Metadata};
 

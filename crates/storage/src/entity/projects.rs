@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::ids::{OrganizationId, ProjectId};
-use crate::json::{Metadata};
+use crate::json::Metadata;
 
 /// A project; personal when it has no organization.
 #[sea_orm::model]

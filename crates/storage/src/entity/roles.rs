@@ -2,8 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{RoleMode};
-use crate::ids::{RoleId};
+use crate::enums::RoleMode;
+use crate::ids::RoleId;
 use crate::json::{Metadata, PermissionRules, RoleData, StringList, ToolMap};
 
 /// How an agent behaves.
@@ -53,7 +53,13 @@ pub struct Model {
     #[sea_orm(column_type = "TimestampWithTimeZone")]
     pub updated_at: DateTimeUtc,
     /// Relation by `parent_id`.
-    #[sea_orm(self_ref, relation_enum = "Parent", relation_reverse = "Children", from = "parent_id", to = "id")]
+    #[sea_orm(
+        self_ref,
+        relation_enum = "Parent",
+        relation_reverse = "Children",
+        from = "parent_id",
+        to = "id"
+    )]
     pub parent: BelongsTo<Option<Entity>>,
     /// Reverse of `Parent`.
     #[sea_orm(self_ref, relation_enum = "Children", relation_reverse = "Parent")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{SessionStatus};
+use crate::enums::SessionStatus;
 use crate::ids::{AccountId, ProjectId, SessionId, WorkspaceId};
 use crate::json::{Metadata, SessionData};
 
@@ -62,10 +62,21 @@ pub struct Model {
     #[sea_orm(belongs_to, relation_enum = "Project", from = "project_id", to = "id")]
     pub project: BelongsTo<super::projects::Entity>,
     /// Relation by `workspace_id`.
-    #[sea_orm(belongs_to, relation_enum = "Workspace", from = "workspace_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Workspace",
+        from = "workspace_id",
+        to = "id"
+    )]
     pub workspace: BelongsTo<Option<super::workspaces::Entity>>,
     /// Relation by `parent_id`.
-    #[sea_orm(self_ref, relation_enum = "Parent", relation_reverse = "Children", from = "parent_id", to = "id")]
+    #[sea_orm(
+        self_ref,
+        relation_enum = "Parent",
+        relation_reverse = "Children",
+        from = "parent_id",
+        to = "id"
+    )]
     pub parent: BelongsTo<Option<Entity>>,
     /// Reverse of `Parent`.
     #[sea_orm(self_ref, relation_enum = "Children", relation_reverse = "Parent")]

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use crate::ids::{TaskDependencyId, TaskId};
-use crate::json::{Metadata};
+use crate::json::Metadata;
 
 /// An edge from a prerequisite to its dependent.
 #[sea_orm::model]
@@ -32,10 +32,20 @@ pub struct Model {
     #[sea_orm(column_type = "TimestampWithTimeZone")]
     pub updated_at: DateTimeUtc,
     /// Relation by `depends_on_task_id`.
-    #[sea_orm(belongs_to, relation_enum = "Prerequisite", from = "depends_on_task_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Prerequisite",
+        from = "depends_on_task_id",
+        to = "id"
+    )]
     pub prerequisite: BelongsTo<super::tasks::Entity>,
     /// Relation by `dependent_task_id`.
-    #[sea_orm(belongs_to, relation_enum = "Dependent", from = "dependent_task_id", to = "id")]
+    #[sea_orm(
+        belongs_to,
+        relation_enum = "Dependent",
+        from = "dependent_task_id",
+        to = "id"
+    )]
     pub dependent: BelongsTo<super::tasks::Entity>,
 }
 

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::enums::{WorkspaceType};
+use crate::enums::WorkspaceType;
 use crate::ids::{ProjectId, WorkspaceId};
 use crate::json::{Metadata, WorkspaceExtra};
 

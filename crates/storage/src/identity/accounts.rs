@@ -146,7 +146,10 @@ pub async fn account_by_email(
     db: &impl ConnectionTrait,
     email: &str,
 ) -> Result<Option<Model>, StorageError> {
-    Ok(Entity::find().filter(Column::Email.eq(email)).one(db).await?)
+    Ok(Entity::find()
+        .filter(Column::Email.eq(email))
+        .one(db)
+        .await?)
 }
 
 /// The accounts linked to a Gitea user, oldest first.
@@ -245,7 +248,9 @@ pub async fn set_account_status(
     if from != to
         && !matches!(
             (from, to),
-            (Active, Suspended | Deactivated) | (Suspended, Active | Deactivated) | (Deactivated, Active)
+            (Active, Suspended | Deactivated)
+                | (Suspended, Active | Deactivated)
+                | (Deactivated, Active)
         )
     {
         return Err(StorageError::IllegalTransition {
@@ -256,7 +261,10 @@ pub async fn set_account_status(
     }
     let engine = Engine::of(db);
     let updated = Entity::update_many()
-        .set(ActiveModel { status: Set(to), ..ActiveModel::default() })
+        .set(ActiveModel {
+            status: Set(to),
+            ..ActiveModel::default()
+        })
         .col_expr(Column::UpdatedAt, engine.touched("accounts", time::now()))
         .filter(Column::Id.eq(id.clone()))
         .filter(Column::Status.eq(from))
@@ -301,9 +309,7 @@ pub async fn count_live_admins(db: &impl ConnectionTrait) -> Result<u64, Storage
 }
 
 /// The oldest active administrator.
-pub async fn first_active_admin(
-    db: &impl ConnectionTrait,
-) -> Result<Option<Model>, StorageError> {
+pub async fn first_active_admin(db: &impl ConnectionTrait) -> Result<Option<Model>, StorageError> {
     Ok(Entity::find()
         .filter(Column::AccessLevel.eq(AccessLevel::Admin))
         .filter(Column::Status.eq(AccountStatus::Active))
@@ -331,7 +337,11 @@ pub async fn delete_account(
         counted("clients").await?,
     );
     if audit + organizations + clients > 0 {
-        return Ok(AccountDeletion::Restricted { audit, organizations, clients });
+        return Ok(AccountDeletion::Restricted {
+            audit,
+            organizations,
+            clients,
+        });
     }
     // No foreign key here: the hot path saves a look-up for each call.
     call_graph_nodes::Entity::update_many()
@@ -361,7 +371,9 @@ pub async fn anonymise_account(
             to: "anonymised",
         });
     }
-    let metadata = account.metadata.with("anonymisedAt", time::format(time::now()));
+    let metadata = account
+        .metadata
+        .with("anonymisedAt", time::format(time::now()));
     let changes = ActiveModel {
         email: Set(format!("deleted+{id}@invalid")),
         display_name: Set(None),

@@ -65,7 +65,9 @@ pub async fn append_audit(
     let rows: Vec<ActiveModel> = entries.into_iter().map(|entry| row(entry, now)).collect();
     let mut ids = Vec::with_capacity(rows.len());
     for chunk in rows.chunks(Engine::of(db).max_parameters() / 10) {
-        Entity::insert_many(chunk.to_vec()).exec_without_returning(db).await?;
+        Entity::insert_many(chunk.to_vec())
+            .exec_without_returning(db)
+            .await?;
         ids.extend(chunk.iter().filter_map(|row| row.id.try_as_ref().cloned()));
     }
     Ok(ids)
@@ -77,7 +79,10 @@ pub async fn audit_by_id(
     scope: &Scope,
     id: &AuditLogId,
 ) -> Result<Option<Model>, StorageError> {
-    Ok(Entity::find_by_id(id.clone()).filter(scope.audit(Engine::of(db))).one(db).await?)
+    Ok(Entity::find_by_id(id.clone())
+        .filter(scope.audit(Engine::of(db)))
+        .one(db)
+        .await?)
 }
 
 /// Entries the asker may see.
@@ -116,8 +121,16 @@ pub async fn list_audit(
     }
     if let Some((kind, id)) = &filter.target {
         select = select
-            .filter(engine.json_path_text("audit_logs", "details", &["target", "type"]).eq(kind.as_str()))
-            .filter(engine.json_path_text("audit_logs", "details", &["target", "id"]).eq(id.as_str()));
+            .filter(
+                engine
+                    .json_path_text("audit_logs", "details", &["target", "type"])
+                    .eq(kind.as_str()),
+            )
+            .filter(
+                engine
+                    .json_path_text("audit_logs", "details", &["target", "id"])
+                    .eq(id.as_str()),
+            );
     }
     page::by_creation(db, select, "audit_logs", filter, request, |row| {
         (row.created_at, row.id.to_string())

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -224,7 +222,11 @@ pub async fn update_api_key(
         description: set_if(changes.description),
         scopes: set_if(changes.scopes),
         resources: set_if(changes.resources),
-        expires_at: set_if(changes.expires_at.map(|moment| moment.map(time::whole_milliseconds))),
+        expires_at: set_if(
+            changes
+                .expires_at
+                .map(|moment| moment.map(time::whole_milliseconds)),
+        ),
         metadata: set_if(changes.metadata),
         ..ActiveModel::default()
     };
@@ -239,7 +241,10 @@ pub async fn set_key_enabled(
 ) -> Result<Vec<ApiKeyId>, StorageError> {
     let engine = Engine::of(db);
     let rows = Entity::update_many()
-        .set(ActiveModel { enabled: Set(enabled), ..ActiveModel::default() })
+        .set(ActiveModel {
+            enabled: Set(enabled),
+            ..ActiveModel::default()
+        })
         .col_expr(Column::UpdatedAt, engine.touched("api_keys", time::now()))
         .filter(engine.one_of(column("api_keys", "id"), ids))
         .filter(Column::RevokedAt.is_null())
@@ -272,7 +277,10 @@ async fn revoke(
 ) -> Result<Vec<ApiKeyId>, StorageError> {
     let now = time::now();
     let rows = Entity::update_many()
-        .set(ActiveModel { revoked_at: Set(Some(now)), ..ActiveModel::default() })
+        .set(ActiveModel {
+            revoked_at: Set(Some(now)),
+            ..ActiveModel::default()
+        })
         .col_expr(Column::UpdatedAt, Engine::of(db).touched("api_keys", now))
         .filter(which)
         .filter(Column::RevokedAt.is_null())
@@ -310,7 +318,9 @@ pub async fn rotate_api_key(
         None
     };
     if let Some(name) = refusal {
-        return Err(StorageError::Rule { name: name.to_owned() });
+        return Err(StorageError::Rule {
+            name: name.to_owned(),
+        });
     }
     let successor = create_api_key(
         db,
@@ -332,7 +342,10 @@ pub async fn rotate_api_key(
             .map_err(|_| StorageError::unexpected("a grace of centuries"))?;
     let changes = ActiveModel {
         rotated_to_id: Set(Some(successor.id.clone())),
-        expires_at: Set(Some(old.expires_at.map_or(end, |old| std::cmp::Ord::min(old, end)))),
+        expires_at: Set(Some(
+            old.expires_at
+                .map_or(end, |old| std::cmp::Ord::min(old, end)),
+        )),
         revoked_at: set_if(grace.is_zero().then_some(Some(now))),
         ..ActiveModel::default()
     };

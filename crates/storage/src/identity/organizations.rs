@@ -229,7 +229,11 @@ pub async fn transfer_ownership(
     if organization.owner_id == *to {
         return Ok(organization);
     }
-    let refused = |name: &str| Err(StorageError::Rule { name: name.to_owned() });
+    let refused = |name: &str| {
+        Err(StorageError::Rule {
+            name: name.to_owned(),
+        })
+    };
     if membership(db, id, to).await?.is_none() {
         return refused("not_a_member");
     }
@@ -239,7 +243,10 @@ pub async fn transfer_ownership(
     }
     // In this order: an owner must be an owner-level member before, and may be lowered only after.
     set_member_level(db, id, to, MembershipLevel::Owner).await?;
-    let changes = ActiveModel { owner_id: Set(to.clone()), ..ActiveModel::default() };
+    let changes = ActiveModel {
+        owner_id: Set(to.clone()),
+        ..ActiveModel::default()
+    };
     let changed = row::update::<Entity, _>(db, id.clone(), changes, None).await?;
     set_member_level(db, id, &organization.owner_id, keep_as).await?;
     Ok(changed)
@@ -257,8 +264,14 @@ pub async fn delete_organization(
     patch.insert("ownerId".to_owned(), organization.owner_id.as_str().into());
     let engine = Engine::of(db);
     let projects = projects::Entity::update_many()
-        .col_expr(projects::Column::Metadata, engine.merged_metadata("projects", &patch))
-        .col_expr(projects::Column::UpdatedAt, engine.touched("projects", time::now()))
+        .col_expr(
+            projects::Column::Metadata,
+            engine.merged_metadata("projects", &patch),
+        )
+        .col_expr(
+            projects::Column::UpdatedAt,
+            engine.touched("projects", time::now()),
+        )
         .filter(projects::Column::OrgId.eq(id.clone()))
         .exec(db)
         .await?
@@ -302,7 +315,9 @@ pub async fn set_member_level(
     account: &AccountId,
     level: MembershipLevel,
 ) -> Result<members::Model, StorageError> {
-    let found = membership(db, organization, account).await?.ok_or(StorageError::NotFound)?;
+    let found = membership(db, organization, account)
+        .await?
+        .ok_or(StorageError::NotFound)?;
     let changes = members::ActiveModel {
         membership_level: Set(level),
         ..<members::ActiveModel as Default>::default()
@@ -351,15 +366,23 @@ pub async fn members_of(
     if let Some(level) = level {
         select = select.filter(members::Column::MembershipLevel.eq(level));
     }
-    let keyset =
-        Keyset::by_creation("organization_members", request.order, &(organization, level))?;
+    let keyset = Keyset::by_creation(
+        "organization_members",
+        request.order,
+        &(organization, level),
+    )?;
     let rows = keyset
         .apply(select, request)?
         .find_also_related(accounts::Entity)
         .all(db)
         .await?
         .into_iter()
-        .filter_map(|(membership, account)| account.map(|account| Member { membership, account }))
+        .filter_map(|(membership, account)| {
+            account.map(|account| Member {
+                membership,
+                account,
+            })
+        })
         .collect();
     Ok(keyset.page(rows, request, |member: &Member| {
         vec![
@@ -382,7 +405,10 @@ pub async fn organizations_of(
     let mut memberships: Vec<Membership> = rows
         .into_iter()
         .filter_map(|(member, organization)| {
-            organization.map(|organization| Membership { organization, level: member.membership_level })
+            organization.map(|organization| Membership {
+                organization,
+                level: member.membership_level,
+            })
         })
         .collect();
     memberships.sort_by(|a, b| a.organization.name.cmp(&b.organization.name));

@@ -79,7 +79,10 @@ pub async fn seal_audit(
     meta::lock(db, HEAD).await?;
     let mut head = head(db).await?;
     let mut select = Entity::find()
-        .filter(Expr::cust(Engine::of(db).json_text_sql("\"audit_logs\".\"metadata\"", "chain")).is_null())
+        .filter(
+            Expr::cust(Engine::of(db).json_text_sql("\"audit_logs\".\"metadata\"", "chain"))
+                .is_null(),
+        )
         .filter(Column::CreatedAt.lt(before));
     if let Some(last) = head.at.as_deref().and_then(time::parse) {
         select = select.filter(Column::CreatedAt.gte(last - LATE));
@@ -93,8 +96,16 @@ pub async fn seal_audit(
     let sealed = u64::try_from(rows.len()).unwrap_or(u64::MAX);
     for row in rows {
         let hash = hash(&head.hash, &row)?;
-        let chain = AuditChain { seq: head.seq + 1, prev: head.hash, hash: hash.clone() };
-        head = Head { seq: chain.seq, hash, at: Some(time::format(row.created_at)) };
+        let chain = AuditChain {
+            seq: head.seq + 1,
+            prev: head.hash,
+            hash: hash.clone(),
+        };
+        head = Head {
+            seq: chain.seq,
+            hash,
+            at: Some(time::format(row.created_at)),
+        };
         let chain = serde_json::to_value(chain)
             .map_err(|_| StorageError::unexpected("a chain that is no JSON"))?;
         Entity::update_many()
@@ -139,8 +150,11 @@ pub async fn verify_audit(
                 continue;
             };
             verification.checked += 1;
-            let fault =
-                |kind| AuditFault { id: row.id.clone(), at: row.created_at, kind };
+            let fault = |kind| AuditFault {
+                id: row.id.clone(),
+                at: row.created_at,
+                kind,
+            };
             if hash(&chain.prev, &row)? != chain.hash {
                 faults.push((chain.seq, fault(AuditFaultKind::Changed)));
             }
@@ -172,7 +186,14 @@ fn broken_links(
                 None
             };
             if let Some(kind) = kind {
-                faults.push((*seq, AuditFault { id: id.clone(), at: *at, kind }));
+                faults.push((
+                    *seq,
+                    AuditFault {
+                        id: id.clone(),
+                        at: *at,
+                        kind,
+                    },
+                ));
             }
         }
         before = Some((*seq, hash));
@@ -198,8 +219,7 @@ async fn batch(
             Expr::col((Entity, Column::CreatedAt)),
             Expr::col((Entity, Column::Id)),
         ]);
-        select = select
-            .filter(left.gt(Expr::tuple([Expr::val(*at), Expr::val(id.as_str())])));
+        select = select.filter(left.gt(Expr::tuple([Expr::val(*at), Expr::val(id.as_str())])));
     }
     Ok(select
         .order_by_asc(Column::CreatedAt)
@@ -218,26 +238,39 @@ async fn head(db: &impl ConnectionTrait) -> Result<Head, StorageError> {
 }
 
 fn chain_of(row: &Model) -> Option<AuditChain> {
-    row.metadata.get("chain").and_then(|chain| serde_json::from_value(chain.clone()).ok())
+    row.metadata
+        .get("chain")
+        .and_then(|chain| serde_json::from_value(chain.clone()).ok())
 }
 
 /// SHA-256 over the hash before and what never changes of the entry, in hex.
 fn hash(before: &str, row: &Model) -> Result<String, StorageError> {
     let details = serde_json::to_value(&row.details)
         .map_err(|_| StorageError::unexpected("details that are no JSON"))?;
-    let entry = serde_json::json!([row.id, time::format(row.created_at), row.action, sorted(details)]);
+    let entry = serde_json::json!([
+        row.id,
+        time::format(row.created_at),
+        row.action,
+        sorted(details)
+    ]);
     let mut digest = Sha256::new();
     digest.update(before.as_bytes());
     digest.update(entry.to_string().as_bytes());
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// The same JSON with the keys of every object in order, however the map type keeps them.
 fn sorted(value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Object(map) => {
-            let ordered: BTreeMap<String, serde_json::Value> =
-                map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            let ordered: BTreeMap<String, serde_json::Value> = map
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect();
             serde_json::Value::Object(ordered.into_iter().collect())
         }
         serde_json::Value::Array(list) => list.into_iter().map(sorted).collect(),

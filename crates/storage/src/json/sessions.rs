@@ -112,7 +112,9 @@ pub struct SessionUsage {
 }
 
 /// Data of a session, version `1`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, FromJsonQueryResult)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, FromJsonQueryResult,
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SessionData {
     /// Default model.
@@ -151,7 +153,9 @@ pub struct SessionData {
 }
 
 /// Data of a message. Which fields are set depends on who speaks.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, FromJsonQueryResult)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, FromJsonQueryResult,
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MessageData {
     /// Role name.

@@ -17,11 +17,17 @@ const PIECE: usize = 256 * 1024;
 /// Keeps a content and answers its SHA-256 in hex; the same content again costs nothing. T
 pub async fn write_blob(db: &impl ConnectionTrait, bytes: &[u8]) -> Result<String, StorageError> {
     let sha256 = hex(&Sha256::digest(bytes));
-    let pieces: Vec<&[u8]> =
-        if bytes.is_empty() { vec![bytes] } else { bytes.chunks(PIECE).collect() };
+    let pieces: Vec<&[u8]> = if bytes.is_empty() {
+        vec![bytes]
+    } else {
+        bytes.chunks(PIECE).collect()
+    };
     for (piece, data) in (0i32..).zip(pieces) {
-        let row =
-            ActiveModel { sha256: Set(sha256.clone()), piece: Set(piece), data: Set(data.to_vec()) };
+        let row = ActiveModel {
+            sha256: Set(sha256.clone()),
+            piece: Set(piece),
+            data: Set(data.to_vec()),
+        };
         Entity::insert(row)
             .on_conflict_do_nothing_on([Column::Sha256, Column::Piece])
             .exec_without_returning(db)
@@ -43,7 +49,9 @@ pub async fn read_blob(
     if pieces.is_empty() {
         return Ok(None);
     }
-    Ok(Some(pieces.into_iter().flat_map(|piece| piece.data).collect()))
+    Ok(Some(
+        pieces.into_iter().flat_map(|piece| piece.data).collect(),
+    ))
 }
 
 /// SHA-256 of contents that no part refers to, at most `limit`.
@@ -87,7 +95,10 @@ pub async fn unreferenced_blobs(
         [i64::from(limit).into()],
     )
     .await?;
-    found.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    found
+        .iter()
+        .map(|row| Ok(row.try_get_by_index(0)?))
+        .collect()
 }
 
 /// Removes contents; the answer says how many bytes went, by SHA-256.
@@ -97,7 +108,10 @@ pub async fn delete_blobs(
 ) -> Result<BTreeMap<String, u64>, StorageError> {
     let engine = Engine::of(db);
     let mine = engine.one_of(crate::scope::column("hub_blobs", "sha256"), names);
-    let pieces = Entity::delete_many().filter(mine).exec_with_returning(db).await?;
+    let pieces = Entity::delete_many()
+        .filter(mine)
+        .exec_with_returning(db)
+        .await?;
     let mut bytes = BTreeMap::new();
     for piece in pieces {
         let size = u64::try_from(piece.data.len()).unwrap_or(u64::MAX);

@@ -200,15 +200,17 @@ pub async fn list_usage(
     sql::rows(db, &text, values)
         .await?
         .iter()
-        .map(|row| Ok((row.try_get("", "subject")?, Usage::from_query_result(row, "")?)))
+        .map(|row| {
+            Ok((
+                row.try_get("", "subject")?,
+                Usage::from_query_result(row, "")?,
+            ))
+        })
         .collect()
 }
 
 /// Sets the limit of a subject in a period, in place of an earlier one.
-pub async fn set_budget(
-    db: &impl ConnectionTrait,
-    new: NewBudget,
-) -> Result<Budget, StorageError> {
+pub async fn set_budget(db: &impl ConnectionTrait, new: NewBudget) -> Result<Budget, StorageError> {
     use hub_budgets::Column;
     let now = time::now();
     let row = hub_budgets::ActiveModel {
@@ -247,17 +249,18 @@ pub async fn list_budgets(
     use hub_budgets::Column;
     let mut select = hub_budgets::Entity::find().order_by_asc(Column::CreatedAt);
     if let Some((kind, id)) = subject {
-        select = select.filter(Column::SubjectType.eq(kind)).filter(Column::SubjectId.eq(id));
+        select = select
+            .filter(Column::SubjectType.eq(kind))
+            .filter(Column::SubjectId.eq(id));
     }
     Ok(select.order_by_asc(Column::Id).all(db).await?)
 }
 
 /// Removes a limit; the answer says whether it was there.
-pub async fn delete_budget(
-    db: &impl ConnectionTrait,
-    id: &BudgetId,
-) -> Result<bool, StorageError> {
-    let deleted = hub_budgets::Entity::delete_by_id(id.clone()).exec(db).await?;
+pub async fn delete_budget(db: &impl ConnectionTrait, id: &BudgetId) -> Result<bool, StorageError> {
+    let deleted = hub_budgets::Entity::delete_by_id(id.clone())
+        .exec(db)
+        .await?;
     Ok(deleted.rows_affected == 1)
 }
 
@@ -329,7 +332,11 @@ fn condition(filter: &UsageFilter) -> (String, Vec<Value>) {
     }
     for (dimension, value) in &filter.subjects {
         values.push(value.as_str().into());
-        parts.push(format!("cast({} as text) = ${}", dimension.column(), values.len()));
+        parts.push(format!(
+            "cast({} as text) = ${}",
+            dimension.column(),
+            values.len()
+        ));
     }
     (parts.join(" and "), values)
 }

@@ -58,9 +58,8 @@ pub async fn project_counts(
     )
     .await?
     .ok_or_else(|| StorageError::unexpected("counts without an answer"))?;
-    let number = |n: i64| {
-        u64::try_from(n).map_err(|_| StorageError::unexpected("a negative count"))
-    };
+    let number =
+        |n: i64| u64::try_from(n).map_err(|_| StorageError::unexpected("a negative count"));
     Ok(ProjectCounts {
         workspaces: number(counted.workspaces)?,
         sessions: number(counted.sessions)?,

@@ -98,9 +98,14 @@ pub async fn workspaces_of(
     if let Some(branch) = branch {
         select = select.filter(Column::Branch.eq(branch));
     }
-    page::by_creation(db, select, "workspaces", &(project, branch), request, |row| {
-        (row.created_at, row.id.to_string())
-    })
+    page::by_creation(
+        db,
+        select,
+        "workspaces",
+        &(project, branch),
+        request,
+        |row| (row.created_at, row.id.to_string()),
+    )
     .await
 }
 
@@ -128,8 +133,10 @@ pub async fn update_workspace(
     changes: WorkspaceChanges,
 ) -> Result<Model, StorageError> {
     if let Some(Some(directory)) = &changes.directory {
-        let workspace =
-            Entity::find_by_id(id.clone()).one(db).await?.ok_or(StorageError::NotFound)?;
+        let workspace = Entity::find_by_id(id.clone())
+            .one(db)
+            .await?
+            .ok_or(StorageError::NotFound)?;
         refuse_taken_directory(db, &workspace.project_id, Some(directory), Some(id)).await?;
     }
     let unchanged_since = changes.if_updated_at;
@@ -152,7 +159,11 @@ pub async fn delete_workspace(
     id: &WorkspaceId,
 ) -> Result<(), StorageError> {
     let deleted = Entity::delete_by_id(id.clone()).exec(db).await?;
-    if deleted.rows_affected == 0 { Err(StorageError::NotFound) } else { Ok(()) }
+    if deleted.rows_affected == 0 {
+        Err(StorageError::NotFound)
+    } else {
+        Ok(())
+    }
 }
 
 async fn refuse_taken_directory(
@@ -161,7 +172,9 @@ async fn refuse_taken_directory(
     directory: Option<&str>,
     except: Option<&WorkspaceId>,
 ) -> Result<(), StorageError> {
-    let Some(directory) = directory else { return Ok(()) };
+    let Some(directory) = directory else {
+        return Ok(());
+    };
     let mut select = Entity::find()
         .filter(Column::ProjectId.eq(project.clone()))
         .filter(Column::Directory.eq(directory));
@@ -170,6 +183,8 @@ async fn refuse_taken_directory(
     }
     match select.one(db).await? {
         None => Ok(()),
-        Some(_) => Err(StorageError::Rule { name: "directory_taken".to_owned() }),
+        Some(_) => Err(StorageError::Rule {
+            name: "directory_taken".to_owned(),
+        }),
     }
 }

@@ -6,8 +6,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use serde::Serialize;
 
 use crate::engine::Engine;
-use crate::entity::spokes::{ActiveModel, Column, Entity, Model};
 use crate::entity::operation_registrations as registrations;
+use crate::entity::spokes::{ActiveModel, Column, Entity, Model};
 use crate::enums::{ProviderType, RegistrationStatus, SpokeStatus, SpokeType};
 use crate::error::StorageError;
 use crate::ids::{AccountId, ProjectId, SpokeId};
@@ -86,7 +86,10 @@ pub async fn connect_spoke(
 ) -> Result<Model, StorageError> {
     let known = known(db, &new).await?;
     let now = time::now();
-    let mut metadata = known.as_ref().map(|row| row.metadata.clone()).unwrap_or_default();
+    let mut metadata = known
+        .as_ref()
+        .map(|row| row.metadata.clone())
+        .unwrap_or_default();
     metadata.merge(new.metadata.0);
     metadata.insert("accountId".to_owned(), new.account_id.as_str().into());
     let row = ActiveModel {
@@ -225,7 +228,10 @@ pub async fn spoke_by_id(
     scope: &Scope,
     id: &SpokeId,
 ) -> Result<Option<Model>, StorageError> {
-    Ok(Entity::find_by_id(id.clone()).filter(scope.spokes(Engine::of(db))).one(db).await?)
+    Ok(Entity::find_by_id(id.clone())
+        .filter(scope.spokes(Engine::of(db)))
+        .one(db)
+        .await?)
 }
 
 /// Spokes of this name that the asker may see, oldest first. Names are not unique.
@@ -248,7 +254,11 @@ pub async fn spoke_by_name(
 /// Errors: `NotFound`.
 pub async fn delete_spoke(db: &impl ConnectionTrait, id: &SpokeId) -> Result<(), StorageError> {
     let deleted = Entity::delete_by_id(id.clone()).exec(db).await?;
-    if deleted.rows_affected == 0 { Err(StorageError::NotFound) } else { Ok(()) }
+    if deleted.rows_affected == 0 {
+        Err(StorageError::NotFound)
+    } else {
+        Ok(())
+    }
 }
 
 /// How many spokes have each status.
@@ -260,16 +270,22 @@ pub async fn count_spokes_by_status(
 
 /// The row of an earlier connection of the same account.
 async fn known(db: &impl ConnectionTrait, new: &NewSpoke) -> Result<Option<Model>, StorageError> {
-    let mine =
-        Engine::of(db).json_text("spokes", "metadata", "accountId").eq(new.account_id.as_str());
+    let mine = Engine::of(db)
+        .json_text("spokes", "metadata", "accountId")
+        .eq(new.account_id.as_str());
     if let Some(id) = &new.id {
-        let found =
-            Entity::find_by_id(id.clone()).filter(mine.clone()).lock_exclusive().one(db).await?;
+        let found = Entity::find_by_id(id.clone())
+            .filter(mine.clone())
+            .lock_exclusive()
+            .one(db)
+            .await?;
         if found.is_some() {
             return Ok(found);
         }
     }
-    let select = Entity::find().filter(Column::Name.eq(new.name.as_str())).filter(mine);
+    let select = Entity::find()
+        .filter(Column::Name.eq(new.name.as_str()))
+        .filter(mine);
     let select = match &new.project_id {
         Some(project) => select.filter(Column::ProjectId.eq(project.clone())),
         None => select.filter(Column::ProjectId.is_null()),

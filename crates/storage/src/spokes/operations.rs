@@ -80,7 +80,10 @@ pub async fn upsert_operations(
     db: &impl ConnectionTrait,
     operations: Vec<NewOperation>,
 ) -> Result<Vec<(Model, Upserted)>, StorageError> {
-    let namespaces: Vec<&str> = operations.iter().map(|new| new.namespace.as_str()).collect();
+    let namespaces: Vec<&str> = operations
+        .iter()
+        .map(|new| new.namespace.as_str())
+        .collect();
     let known: HashMap<(String, String), Model> = Entity::find()
         .filter(Engine::of(db).one_of(column("operations", "namespace"), &namespaces))
         .all(db)
@@ -147,7 +150,10 @@ pub async fn operations(
     }
     let rows = keyset.apply(select, request)?.all(db).await?;
     Ok(keyset.page(rows, request, |row| {
-        vec![Key::Text(row.namespace.clone()), Key::Text(row.name.clone())]
+        vec![
+            Key::Text(row.namespace.clone()),
+            Key::Text(row.name.clone()),
+        ]
     }))
 }
 
@@ -159,7 +165,10 @@ pub async fn set_operation_metadata(
     id: &OperationId,
     metadata: Metadata,
 ) -> Result<Model, StorageError> {
-    let changes = ActiveModel { metadata: Set(metadata), ..<ActiveModel as Default>::default() };
+    let changes = ActiveModel {
+        metadata: Set(metadata),
+        ..<ActiveModel as Default>::default()
+    };
     row::update::<Entity, _>(db, id.clone(), changes, None).await
 }
 
@@ -213,7 +222,12 @@ async fn update(
     let updated_at = time::after(row.updated_at);
     let changed = ActiveModel {
         created_at: NotSet,
-        ..Model { updated_at, ..wanted }.into_active_model().reset_all()
+        ..Model {
+            updated_at,
+            ..wanted
+        }
+        .into_active_model()
+        .reset_all()
     };
     Ok((Entity::update(changed).exec(db).await?, Upserted::Changed))
 }
@@ -222,11 +236,10 @@ async fn update(
 fn has_tags(engine: Engine, tags: &[String]) -> sea_orm::sea_query::SimpleExpr {
     match engine {
         Engine::Postgres => {
-            let held = Expr::cust(
-                "array(select jsonb_array_elements_text(\"operations\".\"tags\"))",
-            );
+            let held =
+                Expr::cust("array(select jsonb_array_elements_text(\"operations\".\"tags\"))");
             held.binary(
-                sea_orm::sea_query::BinOper::Custom("@>".into()),
+                sea_orm::sea_query::BinOper::Custom("@>"),
                 Expr::val(text_array(tags)),
             )
         }

@@ -83,8 +83,9 @@ pub async fn register(
         .await?;
     for row in earlier {
         let active = row.status == RegistrationStatus::Active;
-        let replaces =
-            newest.get(&row.operation_id).is_none_or(|kept| kept.status != RegistrationStatus::Active);
+        let replaces = newest
+            .get(&row.operation_id)
+            .is_none_or(|kept| kept.status != RegistrationStatus::Active);
         if active || replaces {
             newest.insert(row.operation_id.clone(), row);
         }
@@ -106,7 +107,9 @@ pub async fn register(
         }
     }
     for chunk in made.chunks(ROWS) {
-        let rows = Entity::insert_many(chunk.to_vec()).exec_with_returning(db).await?;
+        let rows = Entity::insert_many(chunk.to_vec())
+            .exec_with_returning(db)
+            .await?;
         newest.extend(rows.into_iter().map(|row| (row.operation_id.clone(), row)));
     }
     offered
@@ -132,13 +135,16 @@ pub async fn unregister(
             status: Set(RegistrationStatus::Inactive),
             ..ActiveModel::default()
         })
-        .col_expr(Column::UpdatedAt, engine.touched("operation_registrations", time::now()))
+        .col_expr(
+            Column::UpdatedAt,
+            engine.touched("operation_registrations", time::now()),
+        )
         .filter(Column::ProviderId.eq(provider.id()))
         .filter(Column::ProviderType.eq(provider.kind()))
         .filter(Column::Status.eq(RegistrationStatus::Active));
     if let Some(ids) = operations {
-        update = update
-            .filter(engine.one_of(column("operation_registrations", "operation_id"), ids));
+        update =
+            update.filter(engine.one_of(column("operation_registrations", "operation_id"), ids));
     }
     Ok(update.exec(db).await?.rows_affected)
 }
@@ -176,9 +182,7 @@ pub async fn registrations_of_provider(
 }
 
 /// Everything that is offered now, by operation and provider.
-pub async fn active_registrations(
-    db: &impl ConnectionTrait,
-) -> Result<Vec<Model>, StorageError> {
+pub async fn active_registrations(db: &impl ConnectionTrait) -> Result<Vec<Model>, StorageError> {
     Ok(Entity::find()
         .filter(Expr::cust(ACTIVE))
         .order_by_asc(Column::OperationId)
@@ -192,8 +196,10 @@ pub async fn load_registrations(
     db: &impl ConnectionTrait,
     operations: &[OperationId],
 ) -> Result<BTreeMap<OperationId, Vec<Model>>, StorageError> {
-    let mine =
-        Engine::of(db).one_of(column("operation_registrations", "operation_id"), operations);
+    let mine = Engine::of(db).one_of(
+        column("operation_registrations", "operation_id"),
+        operations,
+    );
     let mut by_operation: BTreeMap<OperationId, Vec<Model>> = BTreeMap::new();
     for row in Entity::find()
         .filter(mine)
@@ -203,7 +209,10 @@ pub async fn load_registrations(
         .all(db)
         .await?
     {
-        by_operation.entry(row.operation_id.clone()).or_default().push(row);
+        by_operation
+            .entry(row.operation_id.clone())
+            .or_default()
+            .push(row);
     }
     Ok(by_operation)
 }

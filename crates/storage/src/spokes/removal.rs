@@ -53,7 +53,9 @@ pub async fn remove_operation(
     force: bool,
 ) -> Result<Removal, StorageError> {
     if id.as_str() == REMOVED_OPERATION {
-        return Err(StorageError::Rule { name: "sentinel".to_owned() });
+        return Err(StorageError::Rule {
+            name: "sentinel".to_owned(),
+        });
     }
     let operation = Entity::find_by_id(id.clone())
         .lock_exclusive()
@@ -89,7 +91,11 @@ pub async fn remove_operation(
         }
     };
     Entity::delete_by_id(id.clone()).exec(db).await?;
-    Ok(Removal::Removed { operation: Box::new(operation), calls, registrations })
+    Ok(Removal::Removed {
+        operation: Box::new(operation),
+        calls,
+        registrations,
+    })
 }
 
 /// Moves records of an operation that are over to the one that stands for removed ones, noting what it
@@ -113,7 +119,10 @@ pub async fn reassign_calls(
             "json_set(coalesce(metadata, '{}'), '$.removedOperation', json($3))",
             note["removedOperation"].to_string(),
         ),
-        Engine::Postgres => ("coalesce(metadata, '{}') || cast($3 as jsonb)", note.to_string()),
+        Engine::Postgres => (
+            "coalesce(metadata, '{}') || cast($3 as jsonb)",
+            note.to_string(),
+        ),
     };
     let text = format!(
         "update call_graph_nodes set operation_id = '{REMOVED_OPERATION}', metadata = {merged},
@@ -126,7 +135,11 @@ pub async fn reassign_calls(
         engine.next_moment_sql("updated_at"),
     );
     let limit = limit.map_or(i64::MAX, i64::from);
-    let values =
-        [operation.id.as_str().into(), time::now().into(), note.into(), limit.into()];
+    let values = [
+        operation.id.as_str().into(),
+        time::now().into(),
+        note.into(),
+        limit.into(),
+    ];
     sql::execute(db, &text, values).await
 }

@@ -15,8 +15,8 @@ use crate::scope::column;
 use crate::sql;
 use crate::time;
 
-/// Rows of a statement.
-const ROWS: usize = 200;
+/// Rows of a statement, the largest size that still fits first: few texts, each read once.
+const SIZES: [usize; 4] = [200, 50, 10, 1];
 
 /// A dependency to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +59,9 @@ pub async fn add_dependency(
     new: NewDependency,
 ) -> Result<Model, StorageError> {
     if waits_for(db, &new.depends_on_task_id, &new.dependent_task_id).await? {
-        return Err(StorageError::Rule { name: "cycle".to_owned() });
+        return Err(StorageError::Rule {
+            name: "cycle".to_owned(),
+        });
     }
     let now = time::now();
     let row = ActiveModel {
@@ -83,21 +85,27 @@ pub async fn insert_dependencies(
     new: Vec<NewDependency>,
 ) -> Result<u64, StorageError> {
     let now = time::now();
-    let mut texts: HashMap<usize, String> = HashMap::new();
     let mut written = 0;
-    for chunk in new.chunks(ROWS) {
-        let text = texts.entry(chunk.len()).or_insert_with(|| statement(chunk.len()));
-        let mut values: Vec<Value> = Vec::with_capacity(chunk.len() * 4 + 1);
-        values.push(now.into());
-        for edge in chunk {
-            values.extend([
-                TaskDependencyId::random().into_string().into(),
-                edge.depends_on_task_id.as_str().into(),
-                edge.dependent_task_id.as_str().into(),
-                edge.quality_retention.into(),
-            ]);
+    let mut left = new.as_slice();
+    for size in SIZES {
+        if left.len() < size {
+            continue;
         }
-        written += sql::execute(db, text, values).await?;
+        let text = statement(size);
+        while let Some((chunk, rest)) = left.split_at_checked(size) {
+            let mut values: Vec<Value> = Vec::with_capacity(size * 4 + 1);
+            values.push(now.into());
+            for edge in chunk {
+                values.extend([
+                    TaskDependencyId::random().into_string().into(),
+                    edge.depends_on_task_id.as_str().into(),
+                    edge.dependent_task_id.as_str().into(),
+                    edge.quality_retention.into(),
+                ]);
+            }
+            written += sql::execute(db, &text, values).await?;
+            left = rest;
+        }
     }
     Ok(written)
 }
@@ -123,7 +131,11 @@ pub async fn delete_dependencies(
     ids: &[TaskDependencyId],
 ) -> Result<u64, StorageError> {
     let mine = Engine::of(db).one_of(column("task_dependencies", "id"), ids);
-    Ok(Entity::delete_many().filter(mine).exec(db).await?.rows_affected)
+    Ok(Entity::delete_many()
+        .filter(mine)
+        .exec(db)
+        .await?
+        .rows_affected)
 }
 
 /// What the tasks wait for, by the slug of the prerequisite.
@@ -149,7 +161,10 @@ pub async fn load_dependencies(
 ) -> Result<BTreeMap<TaskId, Vec<Linked>>, StorageError> {
     let mut by_task: BTreeMap<TaskId, Vec<Linked>> = BTreeMap::new();
     for linked in dependencies(db, tasks).await? {
-        by_task.entry(linked.edge.dependent_task_id.clone()).or_default().push(linked);
+        by_task
+            .entry(linked.edge.dependent_task_id.clone())
+            .or_default()
+            .push(linked);
     }
     Ok(by_task)
 }
@@ -160,7 +175,11 @@ pub async fn project_edges(
     project: &ProjectId,
 ) -> Result<Vec<Model>, StorageError> {
     let engine = Engine::of(db);
-    let collate = if engine == Engine::Postgres { " collate \"C\"" } else { "" };
+    let collate = if engine == Engine::Postgres {
+        " collate \"C\""
+    } else {
+        ""
+    };
     let text = format!(
         "select d.* from tasks t
          join task_dependencies d on d.dependent_task_id = t.id
@@ -185,7 +204,9 @@ pub async fn edge_ends(
         [project.as_str().into()],
     )
     .await?;
-    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+        .collect()
 }
 
 async fn linked(
@@ -220,7 +241,10 @@ async fn linked(
         .zip(&ids)
         .filter_map(|(edge, id)| {
             let task = ends.get(*id)?.clone();
-            Some(Linked { edge: edge.clone(), task })
+            Some(Linked {
+                edge: edge.clone(),
+                task,
+            })
         })
         .collect();
     found.sort_by(|a, b| (&a.task.slug, &a.edge.id).cmp(&(&b.task.slug, &b.edge.id)));

@@ -8,8 +8,8 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::engine::{Engine, json_array, text_array};
-use crate::entity::tasks::{Column, Entity, Model};
 use crate::entity::task_dependencies;
+use crate::entity::tasks::{Column, Entity, Model};
 use crate::enums::{TaskImpact, TaskLevel, TaskPriority, TaskRisk, TaskScope, TaskStatus};
 use crate::error::StorageError;
 use crate::ids::{ProjectId, TaskId};
@@ -127,7 +127,10 @@ pub async fn list_tasks(
     let select = without_body(select.filter(Column::DueAt.lt(moment)));
     let rows = keyset.apply(select, request)?.all(db).await?;
     Ok(keyset.page(rows, request, |row| {
-        vec![Key::Time(row.due_at.unwrap_or(row.created_at)), Key::Text(row.id.to_string())]
+        vec![
+            Key::Time(row.due_at.unwrap_or(row.created_at)),
+            Key::Text(row.id.to_string()),
+        ]
     }))
 }
 
@@ -183,7 +186,10 @@ pub async fn tasks_under(
         .filter(under(engine, prefix));
     let rows = keyset.apply(select, request)?.all(db).await?;
     Ok(keyset.page(rows, request, |row| {
-        vec![Key::Text(row.path.clone().unwrap_or_default()), Key::Text(row.slug.clone())]
+        vec![
+            Key::Text(row.path.clone().unwrap_or_default()),
+            Key::Text(row.slug.clone()),
+        ]
     }))
 }
 
@@ -195,7 +201,10 @@ pub async fn tasks_with_tags(
     all: bool,
     request: &PageRequest,
 ) -> Result<Page<Model>, StorageError> {
-    let mut filter = TaskFilter { project: Some(project.clone()), ..TaskFilter::default() };
+    let mut filter = TaskFilter {
+        project: Some(project.clone()),
+        ..TaskFilter::default()
+    };
     if all {
         filter.tags_all = tags.to_vec();
     } else {
@@ -238,7 +247,14 @@ pub async fn count_tasks_by_status(
 ) -> Result<Vec<(TaskStatus, u64)>, StorageError> {
     match project {
         Some(project) => {
-            row::count_by(db, "tasks", "status", "project_id = $1", [project.as_str().into()]).await
+            row::count_by(
+                db,
+                "tasks",
+                "status",
+                "project_id = $1",
+                [project.as_str().into()],
+            )
+            .await
         }
         None => row::count_by(db, "tasks", "status", "1 = 1", []).await,
     }
@@ -304,7 +320,9 @@ fn under(engine: Engine, prefix: &str) -> SimpleExpr {
     if prefix.is_empty() || prefix.ends_with('/') {
         return engine.in_prefix(path, prefix);
     }
-    path.clone().eq(prefix).or(engine.in_prefix(path, &format!("{prefix}/")))
+    path.clone()
+        .eq(prefix)
+        .or(engine.in_prefix(path, &format!("{prefix}/")))
 }
 
 /// Whether a task has all, or one, of some labels; on SQLite always together with a project.
@@ -313,10 +331,10 @@ fn has_tags(engine: Engine, tags: &[String], all: bool) -> SimpleExpr {
         (Engine::Postgres, true) => {
             let wanted = serde_json::Value::from(tags.to_vec());
             column("tasks", "tags")
-                .binary(sea_orm::sea_query::BinOper::Custom("@>".into()), Expr::val(wanted))
+                .binary(sea_orm::sea_query::BinOper::Custom("@>"), Expr::val(wanted))
         }
         (Engine::Postgres, false) => column("tasks", "tags").binary(
-            sea_orm::sea_query::BinOper::Custom("?|".into()),
+            sea_orm::sea_query::BinOper::Custom("?|"),
             Expr::val(text_array(tags)),
         ),
         (Engine::Sqlite, true) => {
@@ -324,7 +342,9 @@ fn has_tags(engine: Engine, tags: &[String], all: bool) -> SimpleExpr {
             wanted.sort_unstable();
             wanted.dedup();
             let number = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
-            let found = labels(tags).expr(Expr::cust("count(distinct \"label\".\"value\")")).to_owned();
+            let found = labels(tags)
+                .expr(Expr::cust("count(distinct \"label\".\"value\")"))
+                .to_owned();
             SimpleExpr::SubQuery(None, Box::new(found.into())).eq(number)
         }
         (Engine::Sqlite, false) => Expr::exists(labels(tags).expr(Expr::val(1)).to_owned()),

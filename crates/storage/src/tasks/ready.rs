@@ -24,7 +24,11 @@ pub async fn ready_tasks(
             other => format!("t.{}", other.as_str()),
         })
         .collect();
-    let collate = if engine == Engine::Postgres { " collate \"C\"" } else { "" };
+    let collate = if engine == Engine::Postgres {
+        " collate \"C\""
+    } else {
+        ""
+    };
     let unmapped = if exclude_mapped {
         "and not exists (select 1 from mappings m where m.task_id = t.id and m.status = 'active')"
     } else {
@@ -32,7 +36,11 @@ pub async fn ready_tasks(
     };
     // The index has pending tasks in this very order, so they are looked at one by one until the page is
     // full: what it costs to find an unfinished prerequisite is not paid for every task of the project.
-    let walk = if engine == Engine::Sqlite { "indexed by hub_idx_tasks_ready" } else { "" };
+    let walk = if engine == Engine::Sqlite {
+        "indexed by hub_idx_tasks_ready"
+    } else {
+        ""
+    };
     let rank = priority_rank("t.priority");
     let text = format!(
         "select {} from tasks t {walk}
@@ -45,7 +53,9 @@ pub async fn ready_tasks(
          limit $2",
         columns.join(", ")
     );
-    let limit = limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(i64::MAX);
+    let limit = limit
+        .and_then(|limit| i64::try_from(limit).ok())
+        .unwrap_or(i64::MAX);
     let values: Vec<Value> = vec![project.as_str().into(), limit.into()];
     rows_of(db, &text, values).await
 }

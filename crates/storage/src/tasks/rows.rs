@@ -1,8 +1,6 @@
 //! Many tasks at a time, as statements of many rows.
 //!
-//! Every full statement has the same text, so that the data base reads it once.
-
-use std::collections::HashMap;
+//! Statements come in a few sizes only, so that the data base reads each text once.
 
 use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, Value};
 
@@ -16,8 +14,8 @@ use crate::scope::column;
 use crate::sql;
 use crate::time::{self, DateTimeUtc};
 
-/// Rows of a statement.
-const ROWS: usize = 100;
+/// Rows of a statement, the largest size that still fits first.
+const SIZES: [usize; 4] = [100, 25, 5, 1];
 
 /// The columns, authored ones in the middle: those an upsert may change.
 const COLUMNS: &[&str] = &[
@@ -65,8 +63,10 @@ pub async fn upsert_tasks(
     tasks: Vec<NewTask>,
 ) -> Result<u64, StorageError> {
     let engine = Engine::of(db);
-    let authored: Vec<String> =
-        COLUMNS[NOT_AUTHORED..].iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let authored: Vec<String> = COLUMNS[NOT_AUTHORED..]
+        .iter()
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
     let conflict = format!(
         " on conflict (project_id, slug) do update set {}, updated_at = {}(excluded.updated_at, {})",
         authored.join(", "),
@@ -77,12 +77,13 @@ pub async fn upsert_tasks(
 }
 
 /// Deletes tasks with their dependencies; answers how many tasks went. T
-pub async fn delete_tasks(
-    db: &impl ConnectionTrait,
-    ids: &[TaskId],
-) -> Result<u64, StorageError> {
+pub async fn delete_tasks(db: &impl ConnectionTrait, ids: &[TaskId]) -> Result<u64, StorageError> {
     let mine = Engine::of(db).one_of(column("tasks", "id"), ids);
-    Ok(Entity::delete_many().filter(mine).exec(db).await?.rows_affected)
+    Ok(Entity::delete_many()
+        .filter(mine)
+        .exec(db)
+        .await?
+        .rows_affected)
 }
 
 /// Replaces the notes of tasks. T
@@ -110,8 +111,10 @@ pub async fn set_task_metadata(
             .iter()
             .map(|(id, metadata)| serde_json::json!({ "id": id, "metadata": metadata }))
             .collect();
-        let values =
-            [serde_json::Value::from(document).to_string().into(), time::now().into()];
+        let values = [
+            serde_json::Value::from(document).to_string().into(),
+            time::now().into(),
+        ];
         changed += sql::execute(db, &text, values).await?;
     }
     Ok(changed)
@@ -123,21 +126,22 @@ async fn write(
     conflict: &str,
 ) -> Result<u64, StorageError> {
     let now = time::now();
-    let mut texts: HashMap<usize, String> = HashMap::new();
     let mut written = 0;
     let mut tasks = tasks.into_iter();
-    loop {
-        let chunk: Vec<NewTask> = tasks.by_ref().take(ROWS).collect();
-        if chunk.is_empty() {
-            return Ok(written);
+    for size in SIZES {
+        if tasks.len() < size {
+            continue;
         }
-        let text = texts.entry(chunk.len()).or_insert_with(|| statement(chunk.len(), conflict));
-        let mut values = Vec::with_capacity(chunk.len() * COLUMNS.len());
-        for task in chunk {
-            push(&mut values, task, now);
+        let text = statement(size, conflict);
+        while tasks.len() >= size {
+            let mut values = Vec::with_capacity(size * COLUMNS.len());
+            for task in tasks.by_ref().take(size) {
+                push(&mut values, task, now);
+            }
+            written += sql::execute(db, &text, values).await?;
         }
-        written += sql::execute(db, text, values).await?;
     }
+    Ok(written)
 }
 
 fn statement(rows: usize, conflict: &str) -> String {

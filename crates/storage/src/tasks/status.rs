@@ -46,8 +46,10 @@ pub async fn update_task_status(
         from.check(to)?;
     }
     let now = time::after(task.updated_at);
-    let mut changes =
-        tasks::ActiveModel { status: Set(to), ..<tasks::ActiveModel as Default>::default() };
+    let mut changes = tasks::ActiveModel {
+        status: Set(to),
+        ..<tasks::ActiveModel as Default>::default()
+    };
     if to == TaskStatus::InProgress && task.started_at.is_none() {
         changes.started_at = Set(Some(now));
     }

@@ -198,7 +198,9 @@ impl Sync {
             sync.ids.insert(row.slug, row.id);
         }
         for file in files {
-            sync.ids.entry(file.slug.clone()).or_insert_with(TaskId::random);
+            sync.ids
+                .entry(file.slug.clone())
+                .or_insert_with(TaskId::random);
         }
         Ok(sync)
     }
@@ -208,13 +210,17 @@ impl Sync {
     fn resolve(&mut self, files: &[TaskFile]) -> Vec<Wanted> {
         let mut wanted = Vec::with_capacity(files.len());
         for file in files {
-            let (found, missing): (BTreeSet<String>, BTreeSet<String>) =
-                file.depends_on.iter().cloned().partition(|slug| self.ids.contains_key(slug));
-            self.report.missing.extend(
-                missing
-                    .into_iter()
-                    .map(|unknown| MissingDependency { task: file.slug.clone(), unknown }),
-            );
+            let (found, missing): (BTreeSet<String>, BTreeSet<String>) = file
+                .depends_on
+                .iter()
+                .cloned()
+                .partition(|slug| self.ids.contains_key(slug));
+            self.report
+                .missing
+                .extend(missing.into_iter().map(|unknown| MissingDependency {
+                    task: file.slug.clone(),
+                    unknown,
+                }));
             wanted.push(Wanted {
                 dependent: file.slug.clone(),
                 prerequisites: found,
@@ -247,8 +253,10 @@ impl Sync {
     ) -> Result<HashSet<String>, StorageError> {
         let mut rewired = HashSet::new();
         for chunk in wanted.chunks(CHUNK) {
-            let dependents: Vec<&TaskId> =
-                chunk.iter().filter_map(|wanted| self.ids.get(&wanted.dependent)).collect();
+            let dependents: Vec<&TaskId> = chunk
+                .iter()
+                .filter_map(|wanted| self.ids.get(&wanted.dependent))
+                .collect();
             let mut present: HashMap<TaskId, HashMap<TaskId, TaskDependencyId>> = HashMap::new();
             for edge in known_edges(db, &dependents).await? {
                 present
@@ -258,11 +266,15 @@ impl Sync {
             }
             let mut gone = Vec::new();
             for wanted in chunk {
-                let Some(dependent) = self.ids.get(&wanted.dependent).cloned() else { continue };
+                let Some(dependent) = self.ids.get(&wanted.dependent).cloned() else {
+                    continue;
+                };
                 let mut kept = present.remove(&dependent).unwrap_or_default();
                 let before = (self.new_edges.len(), gone.len());
                 for slug in &wanted.prerequisites {
-                    let Some(prerequisite) = self.ids.get(slug) else { continue };
+                    let Some(prerequisite) = self.ids.get(slug) else {
+                        continue;
+                    };
                     if kept.remove(prerequisite).is_none() {
                         self.new_edges
                             .push(NewDependency::new(prerequisite.clone(), dependent.clone()));
@@ -292,7 +304,10 @@ impl Sync {
     ) -> Result<(), StorageError> {
         let mut missing: HashMap<String, Vec<String>> = HashMap::new();
         for reference in &self.report.missing {
-            missing.entry(reference.task.clone()).or_default().push(reference.unknown.clone());
+            missing
+                .entry(reference.task.clone())
+                .or_default()
+                .push(reference.unknown.clone());
         }
         let now = time::now();
         let mut files = files.into_iter();
@@ -349,12 +364,15 @@ impl Sync {
     ) -> Result<(), StorageError> {
         let mut still: HashMap<String, Vec<String>> = HashMap::new();
         for (slug, names) in std::mem::take(&mut self.waiting) {
-            let (found, left): (Vec<String>, Vec<String>) =
-                names.into_iter().partition(|name| self.ids.contains_key(name) && *name != slug);
-            self.report.missing.extend(
-                left.iter()
-                    .map(|name| MissingDependency { task: slug.clone(), unknown: name.clone() }),
-            );
+            let (found, left): (Vec<String>, Vec<String>) = names
+                .into_iter()
+                .partition(|name| self.ids.contains_key(name) && *name != slug);
+            self.report
+                .missing
+                .extend(left.iter().map(|name| MissingDependency {
+                    task: slug.clone(),
+                    unknown: name.clone(),
+                }));
             if !found.is_empty() {
                 self.report.updated.push(slug.clone());
                 still.insert(slug, left);
@@ -380,7 +398,9 @@ impl Sync {
             slugs.sort_unstable();
         }
         report.inserted.sort_unstable();
-        report.missing.sort_unstable_by(|a, b| (&a.task, &a.unknown).cmp(&(&b.task, &b.unknown)));
+        report
+            .missing
+            .sort_unstable_by(|a, b| (&a.task, &a.unknown).cmp(&(&b.task, &b.unknown)));
         report
     }
 }
@@ -439,12 +459,7 @@ fn new_row(
 }
 
 /// The row as the file wants it; what is no authored column is not written by the upsert.
-fn changed_row(
-    project: &ProjectId,
-    row: &Model,
-    file: TaskFile,
-    missing: Vec<String>,
-) -> NewTask {
+fn changed_row(project: &ProjectId, row: &Model, file: TaskFile, missing: Vec<String>) -> NewTask {
     let mut metadata = row.metadata.clone();
     for key in FROM_FILE {
         match file.metadata.get(key) {
@@ -514,7 +529,10 @@ fn with_notes(stored: Option<&str>, authored: Option<String>) -> Option<String> 
     let authored = authored.unwrap_or_default();
     let authored = split(&authored).0;
     let needs_break = !notes.starts_with(['\n', '\r']) && !authored.is_empty();
-    Some(format!("{authored}{}{notes}", if needs_break { "\n" } else { "" }))
+    Some(format!(
+        "{authored}{}{notes}",
+        if needs_break { "\n" } else { "" }
+    ))
 }
 
 /// What precedes the mark of the notes, and the rest from the line break before it on.

@@ -102,7 +102,10 @@ fn describe<E: EntityTrait>(engine: Engine) -> Columns {
         .map(|column| {
             let definition = column.def();
             let name = type_name(engine, definition.get_column_type());
-            (column.as_str().to_owned(), (name.to_owned(), definition.is_null()))
+            (
+                column.as_str().to_owned(),
+                (name.to_owned(), definition.is_null()),
+            )
         })
         .collect()
 }

@@ -100,29 +100,39 @@ async fn identity(watched: &mut Watched) {
         })
         .await;
     watched
-        .uses("accounts_by_gitea_username", &["idx_accounts_gitea_username"], async |db| {
-            identity::accounts_by_gitea_username(db, "g7").await
-        })
+        .uses(
+            "accounts_by_gitea_username",
+            &["idx_accounts_gitea_username"],
+            async |db| identity::accounts_by_gitea_username(db, "g7").await,
+        )
         .await;
     watched
-        .uses("organization_by_slug", &["unq_organizations_slug"], async |db| {
-            identity::organization_by_slug(db, &Scope::All, "o7").await
-        })
+        .uses(
+            "organization_by_slug",
+            &["unq_organizations_slug"],
+            async |db| identity::organization_by_slug(db, &Scope::All, "o7").await,
+        )
         .await;
     watched
-        .uses("organizations_by_gitea_name", &["idx_organizations_gitea_org_name"], async |db| {
-            identity::organizations_by_gitea_name(db, "g7").await
-        })
+        .uses(
+            "organizations_by_gitea_name",
+            &["idx_organizations_gitea_org_name"],
+            async |db| identity::organizations_by_gitea_name(db, "g7").await,
+        )
         .await;
     watched
-        .uses("organizations_owned_by", &["idx_organizations_owner_id"], async |db| {
-            identity::organizations_owned_by(db, &account).await
-        })
+        .uses(
+            "organizations_owned_by",
+            &["idx_organizations_owner_id"],
+            async |db| identity::organizations_owned_by(db, &account).await,
+        )
         .await;
     watched
-        .uses("organizations_of", &["idx_org_members_account_id"], async |db| {
-            identity::organizations_of(db, &account).await
-        })
+        .uses(
+            "organizations_of",
+            &["idx_org_members_account_id"],
+            async |db| identity::organizations_of(db, &account).await,
+        )
         .await;
     let members = ["idx_org_members_org_id", "unq_org_members_org_account"];
     watched
@@ -140,20 +150,29 @@ async fn identity(watched: &mut Watched) {
         "idx_api_keys_owner_id",
     ));
     watched
-        .partial("api_keys_of live", &["idx_api_keys_active"], live, async |db| {
-            identity::api_keys_of(db, &account, true, &page).await
-        })
+        .partial(
+            "api_keys_of live",
+            &["idx_api_keys_active"],
+            live,
+            async |db| identity::api_keys_of(db, &account, true, &page).await,
+        )
         .await;
     watched
-        .partial("count_live_keys", &["idx_api_keys_active"], live, async |db| {
-            identity::count_live_keys(db, &account, time::now()).await
-        })
+        .partial(
+            "count_live_keys",
+            &["idx_api_keys_active"],
+            live,
+            async |db| identity::count_live_keys(db, &account, time::now()).await,
+        )
         .await;
     let live = live.map(|(predicate, _)| (predicate, "idx_api_keys_enabled"));
     watched
-        .partial("api_keys_expiring", &["idx_api_keys_active"], live, async |db| {
-            identity::api_keys_expiring(db, time::now() + TimeDelta::days(1)).await
-        })
+        .partial(
+            "api_keys_expiring",
+            &["idx_api_keys_active"],
+            live,
+            async |db| identity::api_keys_expiring(db, time::now() + TimeDelta::days(1)).await,
+        )
         .await;
     watched
         .uses("api_keys_of", &["idx_api_keys_owner_id"], async |db| {
@@ -178,11 +197,41 @@ async fn identity(watched: &mut Watched) {
         .await;
     let audit = AuditFilter::default;
     let filters = [
-        ("idx_audit_logs_owner_id", AuditFilter { owner: Some(account.clone()), ..audit() }),
-        ("idx_audit_logs_key_id", AuditFilter { key: Some(ApiKeyId::from("k7")), ..audit() }),
-        ("idx_audit_logs_session_id", AuditFilter { session: Some("s7".into()), ..audit() }),
-        ("idx_audit_logs_org_id", AuditFilter { organization: Some(organization), ..audit() }),
-        ("idx_audit_logs_action", AuditFilter { action: Some("area7.done".into()), ..audit() }),
+        (
+            "idx_audit_logs_owner_id",
+            AuditFilter {
+                owner: Some(account.clone()),
+                ..audit()
+            },
+        ),
+        (
+            "idx_audit_logs_key_id",
+            AuditFilter {
+                key: Some(ApiKeyId::from("k7")),
+                ..audit()
+            },
+        ),
+        (
+            "idx_audit_logs_session_id",
+            AuditFilter {
+                session: Some("s7".into()),
+                ..audit()
+            },
+        ),
+        (
+            "idx_audit_logs_org_id",
+            AuditFilter {
+                organization: Some(organization),
+                ..audit()
+            },
+        ),
+        (
+            "idx_audit_logs_action",
+            AuditFilter {
+                action: Some("area7.done".into()),
+                ..audit()
+            },
+        ),
         ("idx_audit_logs_created_at", audit()),
     ];
     for (index, filter) in filters {
@@ -204,43 +253,61 @@ async fn projects_and_spokes(watched: &mut Watched) {
     let page = PageRequest::first(5);
     watched
         .uses("list_projects", &["idx_projects_org_id"], async |db| {
-            let filter =
-                ProjectFilter { organization: Some("o7".into()), ..ProjectFilter::default() };
+            let filter = ProjectFilter {
+                organization: Some("o7".into()),
+                ..ProjectFilter::default()
+            };
             projects::list_projects(db, &Scope::All, &filter, &page).await
         })
         .await;
     watched
-        .uses("workspaces_of", &["idx_workspaces_project_id"], async |db| {
-            projects::workspaces_of(db, &"p7".into(), None, &page).await
-        })
+        .uses(
+            "workspaces_of",
+            &["idx_workspaces_project_id"],
+            async |db| projects::workspaces_of(db, &"p7".into(), None, &page).await,
+        )
         .await;
     let lists = [
         (
             "idx_spokes_project_id",
-            SpokeFilter { project: Some("p7".into()), ..SpokeFilter::default() },
+            SpokeFilter {
+                project: Some("p7".into()),
+                ..SpokeFilter::default()
+            },
         ),
         (
             "idx_spokes_status",
-            SpokeFilter { status: Some(SpokeStatus::Connected), ..SpokeFilter::default() },
+            SpokeFilter {
+                status: Some(SpokeStatus::Connected),
+                ..SpokeFilter::default()
+            },
         ),
     ];
     for (index, filter) in lists {
         watched
-            .uses(&format!("spokes for {index}"), &[index, "idx_spokes_active"], async |db| {
-                spokes::spokes(db, &Scope::All, &filter, &page).await
-            })
+            .uses(
+                &format!("spokes for {index}"),
+                &[index, "idx_spokes_active"],
+                async |db| spokes::spokes(db, &Scope::All, &filter, &page).await,
+            )
             .await;
     }
     let connected = Some(("\"spokes\".\"status\" = 'connected'", "idx_spokes_status"));
     watched
-        .partial("connected_spokes", &["idx_spokes_active"], connected, async |db| {
-            spokes::connected_spokes(db, &Scope::All).await
-        })
+        .partial(
+            "connected_spokes",
+            &["idx_spokes_active"],
+            connected,
+            async |db| spokes::connected_spokes(db, &Scope::All).await,
+        )
         .await;
     watched
-        .partial("disconnect_spokes", &["idx_spokes_active"], connected, async |db| {
-            spokes::disconnect_spokes(db, Disconnect::Instance("h")).await
-        })
+        .partial(
+            "disconnect_spokes",
+            &["idx_spokes_active"],
+            connected,
+            async |db| spokes::disconnect_spokes(db, Disconnect::Instance("h")).await,
+        )
         .await;
     watched
         .uses("spoke_by_name", &["idx_spokes_name"], async |db| {
@@ -253,22 +320,29 @@ async fn operations(watched: &mut Watched) {
     let page = PageRequest::first(5);
     let operation = OperationId::from("f7");
     watched
-        .uses("operation_by_name", &["unq_operations_namespace_name"], async |db| {
-            spokes::operation_by_name(db, "n7", "f7").await
-        })
+        .uses(
+            "operation_by_name",
+            &["unq_operations_namespace_name"],
+            async |db| spokes::operation_by_name(db, "n7", "f7").await,
+        )
         .await;
     let of_namespace = ["idx_operations_namespace", "unq_operations_namespace_name"];
     watched
         .uses("operations of a namespace", &of_namespace, async |db| {
-            let filter = OperationFilter { namespace: Some("n7".into()), ..Default::default() };
+            let filter = OperationFilter {
+                namespace: Some("n7".into()),
+                ..Default::default()
+            };
             spokes::operations(db, &filter, &page).await
         })
         .await;
     let of_type = ["idx_operations_type", "unq_operations_namespace_name"];
     watched
         .uses("operations of a type", &of_type, async |db| {
-            let filter =
-                OperationFilter { kind: Some(OperationType::Subscription), ..Default::default() };
+            let filter = OperationFilter {
+                kind: Some(OperationType::Subscription),
+                ..Default::default()
+            };
             spokes::operations(db, &filter, &page).await
         })
         .await;
@@ -283,9 +357,7 @@ async fn operations(watched: &mut Watched) {
         .uses(
             "registrations_of_provider",
             &["idx_operation_registrations_provider_id"],
-            async |db| {
-                spokes::registrations_of_provider(db, &Provider::Spoke("b7".into())).await
-            },
+            async |db| spokes::registrations_of_provider(db, &Provider::Spoke("b7".into())).await,
         )
         .await;
     let active = Some((
@@ -303,7 +375,10 @@ async fn operations(watched: &mut Watched) {
     watched
         .uses(
             "remove_operation",
-            &["idx_call_graph_nodes_operation_id", "idx_call_graph_nodes_operation_created"],
+            &[
+                "idx_call_graph_nodes_operation_id",
+                "idx_call_graph_nodes_operation_created",
+            ],
             async |db| {
                 spokes::remove_operation(db, &operation, spokes::RemovedRecords::Reassign, true)
                     .await
@@ -318,9 +393,11 @@ async fn calls(watched: &mut Watched) {
     let from = time::parse("2026-01-01T10:00:00Z").unwrap();
     let to = time::parse("2026-01-01T11:00:00Z").unwrap();
     watched
-        .uses("call_by_request_id", &["idx_call_graph_nodes_request_id"], async |db| {
-            calls::call_by_request_id(db, &Scope::All, "q7").await
-        })
+        .uses(
+            "call_by_request_id",
+            &["idx_call_graph_nodes_request_id"],
+            async |db| calls::call_by_request_id(db, &Scope::All, "q7").await,
+        )
         .await;
     let outgoing = [
         "idx_call_graph_edges_source_id_type",
@@ -333,9 +410,11 @@ async fn calls(watched: &mut Watched) {
         })
         .await;
     watched
-        .uses("call_ancestors", &["idx_call_graph_nodes_request_id"], async |db| {
-            calls::call_ancestors(db, &Scope::All, "q8").await
-        })
+        .uses(
+            "call_ancestors",
+            &["idx_call_graph_nodes_request_id"],
+            async |db| calls::call_ancestors(db, &Scope::All, "q8").await,
+        )
         .await;
     watched
         .uses("edges_from", &outgoing, async |db| {
@@ -343,17 +422,32 @@ async fn calls(watched: &mut Watched) {
         })
         .await;
     watched
-        .uses("edges_into", &["idx_call_graph_edges_target_id"], async |db| {
-            calls::edges_into(db, &"c8".into(), None).await
-        })
+        .uses(
+            "edges_into",
+            &["idx_call_graph_edges_target_id"],
+            async |db| calls::edges_into(db, &"c8".into(), None).await,
+        )
         .await;
     let base = CallFilter::default;
-    let period = CallFilter { from: Some(from), to: Some(to), ..base() };
-    let of_operation = CallFilter { operation: Some(operation.clone()), ..base() };
-    let of_account = CallFilter { account: Some("a7".into()), ..base() };
+    let period = CallFilter {
+        from: Some(from),
+        to: Some(to),
+        ..base()
+    };
+    let of_operation = CallFilter {
+        operation: Some(operation.clone()),
+        ..base()
+    };
+    let of_account = CallFilter {
+        account: Some("a7".into()),
+        ..base()
+    };
     for (accepted, filter) in [
         (
-            &["idx_call_graph_nodes_operation_created", "idx_call_graph_nodes_operation_id"][..],
+            &[
+                "idx_call_graph_nodes_operation_created",
+                "idx_call_graph_nodes_operation_id",
+            ][..],
             of_operation,
         ),
         (&["idx_call_graph_nodes_caller_account_id"][..], of_account),
@@ -367,9 +461,11 @@ async fn calls(watched: &mut Watched) {
             .await;
     }
     watched
-        .uses("stuck_calls", &["idx_call_graph_nodes_status"], async |db| {
-            calls::stuck_calls(db, time::now(), 10).await
-        })
+        .uses(
+            "stuck_calls",
+            &["idx_call_graph_nodes_status"],
+            async |db| calls::stuck_calls(db, time::now(), 10).await,
+        )
         .await;
     watched
         .uses("live_calls", &["idx_call_graph_nodes_status"], async |db| {
@@ -377,33 +473,52 @@ async fn calls(watched: &mut Watched) {
         })
         .await;
     watched
-        .uses("slowest_calls", &["idx_call_graph_nodes_started_at"], async |db| {
-            calls::slowest_calls(db, None, from, to, 5).await
-        })
+        .uses(
+            "slowest_calls",
+            &["idx_call_graph_nodes_started_at"],
+            async |db| calls::slowest_calls(db, None, from, to, 5).await,
+        )
         .await;
-    let created = ["idx_call_graph_nodes_created_at", "idx_call_graph_nodes_operation_created"];
+    let created = [
+        "idx_call_graph_nodes_created_at",
+        "idx_call_graph_nodes_operation_created",
+    ];
     watched
         .uses("call_stats", &created, async |db| {
-            let request =
-                StatsRequest { from, to, bucket: None, group: None, operation: None };
+            let request = StatsRequest {
+                from,
+                to,
+                bucket: None,
+                group: None,
+                operation: None,
+            };
             calls::call_stats(db, &request).await
         })
         .await;
     watched
-        .uses("errors_by_code", &["idx_call_graph_nodes_created_at", "idx_call_graph_nodes_status"], async |db| {
-            calls::errors_by_code(db, None, from, to, 5).await
-        })
+        .uses(
+            "errors_by_code",
+            &[
+                "idx_call_graph_nodes_created_at",
+                "idx_call_graph_nodes_status",
+            ],
+            async |db| calls::errors_by_code(db, None, from, to, 5).await,
+        )
         .await;
     watched
-        .uses("prune_calls", &["idx_call_graph_nodes_created_at"], async |db| {
-            let request = PruneRequest {
-                older_than: time::parse("2026-01-01T00:10:00Z").unwrap(),
-                failed_older_than: None,
-                after: None,
-                limit: 10,
-            };
-            calls::prune_calls(db, &request).await
-        })
+        .uses(
+            "prune_calls",
+            &["idx_call_graph_nodes_created_at"],
+            async |db| {
+                let request = PruneRequest {
+                    older_than: time::parse("2026-01-01T00:10:00Z").unwrap(),
+                    failed_older_than: None,
+                    after: None,
+                    limit: 10,
+                };
+                calls::prune_calls(db, &request).await
+            },
+        )
         .await;
 }
 
@@ -416,9 +531,11 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
         })
         .await;
     watched
-        .uses("tasks_of_project", &["idx_tasks_project_status", "idx_tasks_active"], async |db| {
-            tasks::tasks_of_project(db, &project, &[TaskStatus::Pending], &page).await
-        })
+        .uses(
+            "tasks_of_project",
+            &["idx_tasks_project_status", "idx_tasks_active"],
+            async |db| tasks::tasks_of_project(db, &project, &[TaskStatus::Pending], &page).await,
+        )
         .await;
     let active = Some((
         "\"tasks\".\"status\" in ('pending', 'in-progress', 'blocked')",
@@ -431,13 +548,31 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
         .await;
     let base = TaskFilter::default;
     let before = time::parse("2026-01-01T01:00:00Z").unwrap();
-    let failed = TaskFilter { status: vec![TaskStatus::Failed], ..base() };
-    let critical = TaskFilter { priority: Some(TaskPriority::Critical), ..base() };
+    let failed = TaskFilter {
+        status: vec![TaskStatus::Failed],
+        ..base()
+    };
+    let critical = TaskFilter {
+        priority: Some(TaskPriority::Critical),
+        ..base()
+    };
     for (index, filter) in [
         ("idx_tasks_status", failed),
         ("idx_tasks_priority", critical),
-        ("idx_tasks_assignee", TaskFilter { assignee: Some("x7".into()), ..base() }),
-        ("idx_tasks_due_at", TaskFilter { due_before: Some(before), ..base() }),
+        (
+            "idx_tasks_assignee",
+            TaskFilter {
+                assignee: Some("x7".into()),
+                ..base()
+            },
+        ),
+        (
+            "idx_tasks_due_at",
+            TaskFilter {
+                due_before: Some(before),
+                ..base()
+            },
+        ),
     ] {
         watched
             .uses(&format!("list_tasks for {index}"), &[index], async |db| {
@@ -452,7 +587,11 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
         .await;
     let by_tag = match engine {
         Engine::Postgres => &["idx_tasks_tags"][..],
-        Engine::Sqlite => &["idx_tasks_project_id", "idx_tasks_project_status", "unq_tasks_project_slug"][..],
+        Engine::Sqlite => &[
+            "idx_tasks_project_id",
+            "idx_tasks_project_status",
+            "unq_tasks_project_slug",
+        ][..],
     };
     for all in [true, false] {
         watched
@@ -477,7 +616,10 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
             tasks::dependencies(db, &[TaskId::from("t7")]).await
         })
         .await;
-    let next = ["idx_task_dependencies_depends_on_task_id", "unq_task_dependencies_depends_on_task"];
+    let next = [
+        "idx_task_dependencies_depends_on_task_id",
+        "unq_task_dependencies_depends_on_task",
+    ];
     watched
         .uses("dependents", &next, async |db| {
             tasks::dependents(db, &[TaskId::from("t7")]).await

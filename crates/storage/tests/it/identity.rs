@@ -5,9 +5,7 @@ mod keys;
 mod organizations;
 
 use alkhub_storage::enums::{AccessLevel, AccountStatus};
-use alkhub_storage::identity::{
-    self, AccountChanges, AccountDeletion, AccountFilter, NewAccount,
-};
+use alkhub_storage::identity::{self, AccountChanges, AccountDeletion, AccountFilter, NewAccount};
 use alkhub_storage::ids::AccountId;
 use alkhub_storage::{Order, PageRequest, Scope, StorageError};
 
@@ -19,22 +17,35 @@ use crate::world::{account, key, member, organization};
 async fn an_account_is_made_found_and_changed() {
     on_each_engine(async |db| {
         let made = account(&db, "ada").await;
-        let found = identity::account_by_id(db.reader(), &made.id).await.unwrap();
+        let found = identity::account_by_id(db.reader(), &made.id)
+            .await
+            .unwrap();
         assert_eq!(found.as_ref(), Some(&made));
-        let by_mail = identity::account_by_email(db.reader(), "ada@example.com").await.unwrap();
+        let by_mail = identity::account_by_email(db.reader(), "ada@example.com")
+            .await
+            .unwrap();
         assert_eq!(by_mail, Some(made.clone()));
-        let twin = NewAccount { email: made.email.clone(), ..NewAccount::default() };
-        let refusal = identity::create_account(db.writer(), twin).await.unwrap_err();
+        let twin = NewAccount {
+            email: made.email.clone(),
+            ..NewAccount::default()
+        };
+        let refusal = identity::create_account(db.writer(), twin)
+            .await
+            .unwrap_err();
         assert!(refusal.is_unique("unq_accounts_email"), "{refusal:?}");
         let changes = AccountChanges {
             gitea_username: Some(Some("ada".to_owned())),
             display_name: Some(None),
             ..AccountChanges::default()
         };
-        let changed = identity::update_account(db.writer(), &made.id, changes).await.unwrap();
+        let changed = identity::update_account(db.writer(), &made.id, changes)
+            .await
+            .unwrap();
         assert_eq!((changed.display_name, changed.email), (None, made.email));
         assert!(changed.updated_at > made.updated_at);
-        let linked = identity::accounts_by_gitea_username(db.reader(), "ada").await.unwrap();
+        let linked = identity::accounts_by_gitea_username(db.reader(), "ada")
+            .await
+            .unwrap();
         assert_eq!(linked.len(), 1);
     })
     .await;
@@ -52,8 +63,9 @@ async fn a_change_may_ask_for_the_row_it_was_read_as() {
         let mut last = made.updated_at;
         // Faster than the clock moves, and still each write leaves another moment.
         for _ in 0..5 {
-            let after =
-                identity::update_account(db.writer(), &made.id, change(last)).await.unwrap();
+            let after = identity::update_account(db.writer(), &made.id, change(last))
+                .await
+                .unwrap();
             let stale = identity::update_account(db.writer(), &made.id, change(last)).await;
             assert!(matches!(stale, Err(StorageError::Stale)), "{stale:?}");
             last = after.updated_at;
@@ -73,8 +85,10 @@ async fn accounts_are_listed_by_filter_and_page() {
             made.push(account(&db, &format!("Member{n}").to_lowercase()).await);
         }
         account(&db, "other_100%").await;
-        let filter =
-            AccountFilter { search: Some("MEMBER".to_owned()), ..AccountFilter::default() };
+        let filter = AccountFilter {
+            search: Some("MEMBER".to_owned()),
+            ..AccountFilter::default()
+        };
         for order in [Order::Asc, Order::Desc] {
             let mut request = PageRequest::first(3).in_order(order);
             let mut seen = Vec::new();
@@ -97,14 +111,10 @@ async fn accounts_are_listed_by_filter_and_page() {
             assert_eq!(seen, expected);
         }
         // A cursor belongs to its list.
-        let page = identity::search_accounts(
-            db.reader(),
-            &Scope::All,
-            &filter,
-            &PageRequest::first(1),
-        )
-        .await
-        .unwrap();
+        let page =
+            identity::search_accounts(db.reader(), &Scope::All, &filter, &PageRequest::first(1))
+                .await
+                .unwrap();
         let other = identity::search_accounts(
             db.reader(),
             &Scope::All,
@@ -115,8 +125,10 @@ async fn accounts_are_listed_by_filter_and_page() {
         assert!(matches!(other, Err(StorageError::Cursor)));
         // What LIKE takes for special is searched for as it is.
         for (text, number) in [("other_1", 1), ("otherx1", 0), ("%", 0), ("other_100%", 1)] {
-            let filter =
-                AccountFilter { search: Some(text.to_owned()), ..AccountFilter::default() };
+            let filter = AccountFilter {
+                search: Some(text.to_owned()),
+                ..AccountFilter::default()
+            };
             let page = identity::search_accounts(
                 db.reader(),
                 &Scope::All,
@@ -134,8 +146,11 @@ async fn accounts_are_listed_by_filter_and_page() {
 #[tokio::test]
 async fn an_account_sees_itself_and_those_it_shares_an_organization_with() {
     on_each_engine(async |db| {
-        let (ada, bob, eve) =
-            (account(&db, "ada").await, account(&db, "bob").await, account(&db, "eve").await);
+        let (ada, bob, eve) = (
+            account(&db, "ada").await,
+            account(&db, "bob").await,
+            account(&db, "eve").await,
+        );
         let shared = organization(&db, "shared", &ada.id).await;
         identity::add_member(
             db.writer(),
@@ -148,7 +163,9 @@ async fn an_account_sees_itself_and_those_it_shares_an_organization_with() {
         let scope = member(&bob.id, &[&shared.id]);
         for (id, visible) in [(&ada.id, true), (&bob.id, true), (&eve.id, false)] {
             assert_eq!(
-                identity::account_visible(db.reader(), &scope, id).await.unwrap(),
+                identity::account_visible(db.reader(), &scope, id)
+                    .await
+                    .unwrap(),
                 visible
             );
         }
@@ -164,7 +181,10 @@ async fn an_account_sees_itself_and_those_it_shares_an_organization_with() {
         let alone = identity::search_accounts(
             db.reader(),
             &Scope::account(eve.id.clone()),
-            &AccountFilter { organization: Some(shared.id), ..AccountFilter::default() },
+            &AccountFilter {
+                organization: Some(shared.id),
+                ..AccountFilter::default()
+            },
             &PageRequest::default(),
         )
         .await
@@ -188,15 +208,26 @@ async fn a_status_is_set_only_from_what_it_was_and_ends_the_keys_at_last() {
         };
         assert!(!set(Suspended, Active).await.unwrap());
         assert!(set(Active, Suspended).await.unwrap());
-        let kept = identity::api_key_by_id(db.reader(), &made.id).await.unwrap().unwrap();
+        let kept = identity::api_key_by_id(db.reader(), &made.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(kept.revoked_at, None);
         assert!(set(Suspended, Deactivated).await.unwrap());
-        let gone = identity::api_key_by_id(db.reader(), &made.id).await.unwrap().unwrap();
+        let gone = identity::api_key_by_id(db.reader(), &made.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(gone.revoked_at.is_some());
         let illegal = set(Deactivated, Suspended).await;
-        assert!(matches!(illegal, Err(StorageError::IllegalTransition { .. })), "{illegal:?}");
+        assert!(
+            matches!(illegal, Err(StorageError::IllegalTransition { .. })),
+            "{illegal:?}"
+        );
         assert!(set(Deactivated, Active).await.unwrap());
-        let counts = identity::count_accounts_by_status(db.reader()).await.unwrap();
+        let counts = identity::count_accounts_by_status(db.reader())
+            .await
+            .unwrap();
         assert_eq!(counts, [(Active, 1)]);
     })
     .await;
@@ -216,16 +247,22 @@ async fn administrators_count_while_they_have_a_live_key() {
             access_level: Some(AccessLevel::Admin),
             ..AccountChanges::default()
         };
-        identity::update_account(db.writer(), &admin.id, change).await.unwrap();
+        identity::update_account(db.writer(), &admin.id, change)
+            .await
+            .unwrap();
         assert_eq!(counted().await, 0);
         let first = key(&db, &admin.id, "k1").await;
         let second = key(&db, &admin.id, "k2").await;
         assert_eq!(counted().await, 1);
         let found = identity::first_active_admin(db.reader()).await.unwrap();
         assert_eq!(found.map(|account| account.id), Some(admin.id.clone()));
-        identity::revoke_keys(db.writer(), &[first.id]).await.unwrap();
+        identity::revoke_keys(db.writer(), &[first.id])
+            .await
+            .unwrap();
         assert_eq!(counted().await, 1);
-        identity::set_key_enabled(db.writer(), &[second.id], false).await.unwrap();
+        identity::set_key_enabled(db.writer(), &[second.id], false)
+            .await
+            .unwrap();
         assert_eq!(counted().await, 0);
     })
     .await;
@@ -241,7 +278,10 @@ async fn an_account_is_deleted_unless_rows_keep_it() {
         run(&db, &crate::rows::world()).await;
         run(
             &db,
-            &format!("update call_graph_nodes set caller_account_id = '{}'", free.id),
+            &format!(
+                "update call_graph_nodes set caller_account_id = '{}'",
+                free.id
+            ),
         )
         .await;
         let deleted = async |id: &AccountId| {
@@ -252,12 +292,22 @@ async fn an_account_is_deleted_unless_rows_keep_it() {
         };
         assert_eq!(
             deleted(&owner.id).await.unwrap(),
-            AccountDeletion::Restricted { audit: 0, organizations: 1, clients: 0 }
+            AccountDeletion::Restricted {
+                audit: 0,
+                organizations: 1,
+                clients: 0
+            }
         );
         assert_eq!(deleted(&free.id).await.unwrap(), AccountDeletion::Deleted);
         assert_eq!(count(&db, "api_keys", "key_hash = 'k'").await, 0);
-        assert_eq!(count(&db, "call_graph_nodes", "caller_account_id is not null").await, 0);
-        assert!(matches!(deleted(&free.id).await, Err(StorageError::NotFound)));
+        assert_eq!(
+            count(&db, "call_graph_nodes", "caller_account_id is not null").await,
+            0
+        );
+        assert!(matches!(
+            deleted(&free.id).await,
+            Err(StorageError::NotFound)
+        ));
     })
     .await;
 }
@@ -277,7 +327,9 @@ async fn a_deactivated_account_is_made_unrecognisable() {
         )
         .await
         .unwrap();
-        let after = identity::anonymise_account(&transaction, &ada.id).await.unwrap();
+        let after = identity::anonymise_account(&transaction, &ada.id)
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(after.email, format!("deleted+{}@invalid", ada.id));
         assert_eq!(after.display_name, None);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use alkhub_storage::meta::{
-    self, NewBudget, UsageDimension, UsageEntry, UsageFilter,
-};
+use alkhub_storage::meta::{self, NewBudget, UsageDimension, UsageEntry, UsageFilter};
 use chrono::NaiveDate;
 use serde_json::json;
 
@@ -16,12 +14,21 @@ async fn a_fact_is_written_read_listed_and_removed() {
     on_each_engine(async |db| {
         let writer = db.writer();
         assert_eq!(meta::get(writer, "setting:a").await.unwrap(), None);
-        meta::put(writer, "setting:b", &json!({"x": [1, null]})).await.unwrap();
-        meta::put(writer, "setting:a", &json!("first")).await.unwrap();
-        meta::put(writer, "setting:a", &json!("second")).await.unwrap();
+        meta::put(writer, "setting:b", &json!({"x": [1, null]}))
+            .await
+            .unwrap();
+        meta::put(writer, "setting:a", &json!("first"))
+            .await
+            .unwrap();
+        meta::put(writer, "setting:a", &json!("second"))
+            .await
+            .unwrap();
         meta::put(writer, "settings", &json!(1)).await.unwrap();
         meta::put(writer, "Setting:c", &json!(1)).await.unwrap();
-        assert_eq!(meta::get(writer, "setting:a").await.unwrap(), Some(json!("second")));
+        assert_eq!(
+            meta::get(writer, "setting:a").await.unwrap(),
+            Some(json!("second"))
+        );
         let listed = meta::list_prefix(db.reader(), "setting:").await.unwrap();
         assert_eq!(
             listed,
@@ -42,10 +49,22 @@ async fn a_fact_is_replaced_only_when_it_is_what_was_expected() {
         let writer = db.writer();
         assert!(meta::put_if(writer, "k", None, &json!(1)).await.unwrap());
         assert!(!meta::put_if(writer, "k", None, &json!(2)).await.unwrap());
-        assert!(!meta::put_if(writer, "k", Some(&json!(2)), &json!(3)).await.unwrap());
-        assert!(meta::put_if(writer, "k", Some(&json!(1)), &json!({"a": 1})).await.unwrap());
+        assert!(
+            !meta::put_if(writer, "k", Some(&json!(2)), &json!(3))
+                .await
+                .unwrap()
+        );
+        assert!(
+            meta::put_if(writer, "k", Some(&json!(1)), &json!({"a": 1}))
+                .await
+                .unwrap()
+        );
         assert_eq!(meta::get(writer, "k").await.unwrap(), Some(json!({"a": 1})));
-        assert!(!meta::put_if(writer, "other", Some(&json!(1)), &json!(2)).await.unwrap());
+        assert!(
+            !meta::put_if(writer, "other", Some(&json!(1)), &json!(2))
+                .await
+                .unwrap()
+        );
     })
     .await;
 }
@@ -55,9 +74,21 @@ async fn a_lease_is_held_by_one_until_it_ends() {
     on_each_engine(async |db| {
         let writer = db.writer();
         let hour = Duration::from_secs(3_600);
-        assert!(meta::take_lease(writer, "prune", "one", hour).await.unwrap());
-        assert!(!meta::take_lease(writer, "prune", "two", hour).await.unwrap());
-        assert!(meta::take_lease(writer, "prune", "one", Duration::ZERO).await.unwrap());
+        assert!(
+            meta::take_lease(writer, "prune", "one", hour)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !meta::take_lease(writer, "prune", "two", hour)
+                .await
+                .unwrap()
+        );
+        assert!(
+            meta::take_lease(writer, "prune", "one", Duration::ZERO)
+                .await
+                .unwrap()
+        );
         meta::put(
             writer,
             "job:prune",
@@ -65,9 +96,16 @@ async fn a_lease_is_held_by_one_until_it_ends() {
         )
         .await
         .unwrap();
-        assert!(meta::take_lease(writer, "prune", "two", hour).await.unwrap());
+        assert!(
+            meta::take_lease(writer, "prune", "two", hour)
+                .await
+                .unwrap()
+        );
         let kept = meta::get(writer, "job:prune").await.unwrap().unwrap();
-        assert_eq!((&kept["holder"], &kept["lastRun"]), (&json!("two"), &json!("x")));
+        assert_eq!(
+            (&kept["holder"], &kept["lastRun"]),
+            (&json!("two"), &json!("x"))
+        );
     })
     .await;
 }
@@ -98,13 +136,23 @@ async fn usage_adds_up_and_is_summed_by_subject() {
     on_each_engine(async |db| {
         let writer = db.writer();
         // One statement may meet the same key twice.
-        meta::add_usage(writer, vec![entry(1, "a", 1), entry(1, "a", 2), entry(2, "b", 4)])
+        meta::add_usage(
+            writer,
+            vec![entry(1, "a", 1), entry(1, "a", 2), entry(2, "b", 4)],
+        )
+        .await
+        .unwrap();
+        meta::add_usage(writer, vec![entry(1, "a", 8)])
             .await
             .unwrap();
-        meta::add_usage(writer, vec![entry(1, "a", 8)]).await.unwrap();
         meta::add_usage(writer, Vec::new()).await.unwrap();
-        let all = meta::sum_usage(writer, &UsageFilter::default()).await.unwrap();
-        assert_eq!((all.requests, all.tokens_input, all.cost_micros), (15, 150, 20_000_000_000));
+        let all = meta::sum_usage(writer, &UsageFilter::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            (all.requests, all.tokens_input, all.cost_micros),
+            (15, 150, 20_000_000_000)
+        );
         let first = UsageFilter {
             from: NaiveDate::from_ymd_opt(2026, 11, 1),
             to: NaiveDate::from_ymd_opt(2026, 11, 1),
@@ -116,10 +164,13 @@ async fn usage_adds_up_and_is_summed_by_subject() {
             ..UsageFilter::default()
         };
         assert_eq!(meta::sum_usage(writer, &nobody).await.unwrap().requests, 0);
-        let by_day =
-            meta::list_usage(writer, &UsageFilter::default(), UsageDimension::Day, 10).await.unwrap();
-        let by_day: Vec<(&str, i64)> =
-            by_day.iter().map(|(day, usage)| (day.as_str(), usage.requests)).collect();
+        let by_day = meta::list_usage(writer, &UsageFilter::default(), UsageDimension::Day, 10)
+            .await
+            .unwrap();
+        let by_day: Vec<(&str, i64)> = by_day
+            .iter()
+            .map(|(day, usage)| (day.as_str(), usage.requests))
+            .collect();
         assert_eq!(by_day, [("2026-11-01", 11), ("2026-11-02", 4)]);
     })
     .await;
@@ -140,10 +191,19 @@ async fn a_subject_has_one_budget_a_period() {
         };
         let first = meta::set_budget(writer, budget("a", 1)).await.unwrap();
         let again = meta::set_budget(writer, budget("a", 2)).await.unwrap();
-        assert_eq!((first.id.clone(), again.limit_cost_micros), (again.id, Some(2)));
+        assert_eq!(
+            (first.id.clone(), again.limit_cost_micros),
+            (again.id, Some(2))
+        );
         meta::set_budget(writer, budget("b", 3)).await.unwrap();
         assert_eq!(meta::list_budgets(writer, None).await.unwrap().len(), 2);
-        assert_eq!(meta::list_budgets(writer, Some(("account", "b"))).await.unwrap().len(), 1);
+        assert_eq!(
+            meta::list_budgets(writer, Some(("account", "b")))
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
         assert!(meta::delete_budget(writer, &first.id).await.unwrap());
         assert!(!meta::delete_budget(writer, &first.id).await.unwrap());
     })
@@ -158,21 +218,40 @@ async fn a_blob_is_kept_in_pieces_and_found_when_nothing_refers_to_it() {
         let name = meta::write_blob(writer, &bytes).await.unwrap();
         assert_eq!(meta::write_blob(writer, &bytes).await.unwrap(), name);
         let empty = meta::write_blob(writer, b"").await.unwrap();
-        assert_eq!(meta::read_blob(writer, &name).await.unwrap().as_deref(), Some(&*bytes));
-        assert_eq!(meta::read_blob(writer, &empty).await.unwrap().as_deref(), Some(&b""[..]));
+        assert_eq!(
+            meta::read_blob(writer, &name).await.unwrap().as_deref(),
+            Some(&*bytes)
+        );
+        assert_eq!(
+            meta::read_blob(writer, &empty).await.unwrap().as_deref(),
+            Some(&b""[..])
+        );
         assert_eq!(meta::read_blob(writer, "none").await.unwrap(), None);
         run(&db, &crate::rows::world()).await;
         let url = format!("{{\"url\": \"blob:{name}\"}}");
         run(&db, &format!("update parts set data = '{url}'")).await;
-        assert_eq!(meta::unreferenced_blobs(writer, 10).await.unwrap(), [empty.clone()]);
+        assert_eq!(
+            meta::unreferenced_blobs(writer, 10).await.unwrap(),
+            std::slice::from_ref(&empty)
+        );
         let attached = format!("{{\"state\": {{\"attachments\": [{url}]}}}}");
         run(&db, &format!("update parts set data = '{attached}'")).await;
-        assert_eq!(meta::unreferenced_blobs(writer, 10).await.unwrap(), [empty.clone()]);
+        assert_eq!(
+            meta::unreferenced_blobs(writer, 10).await.unwrap(),
+            std::slice::from_ref(&empty)
+        );
         run(&db, "update parts set data = '{}'").await;
         assert_eq!(meta::unreferenced_blobs(writer, 10).await.unwrap().len(), 2);
-        let gone = meta::delete_blobs(writer, &[name.clone(), empty]).await.unwrap();
+        let gone = meta::delete_blobs(writer, &[name.clone(), empty])
+            .await
+            .unwrap();
         assert_eq!(gone[&name], 700_000);
-        assert!(meta::unreferenced_blobs(writer, 10).await.unwrap().is_empty());
+        assert!(
+            meta::unreferenced_blobs(writer, 10)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     })
     .await;
 }

@@ -18,15 +18,25 @@ async fn a_fresh_data_base_is_brought_to_the_newest_schema_once() {
     assert_eq!(applied.applied[0], "0001_init");
     assert!(db.migrate().await.unwrap().applied.is_empty());
     assert!(db.schema_is_current().await.unwrap());
-    assert_eq!(db.schema_version().await.unwrap() as usize, applied.applied.len());
+    assert_eq!(
+        db.schema_version().await.unwrap() as usize,
+        applied.applied.len()
+    );
 }
 
 #[tokio::test]
 async fn a_changed_file_is_refused() {
     on_each_engine(async |db| {
-        run(&db, "update hub_migrations set sha256 = 'other' where version = 1").await;
+        run(
+            &db,
+            "update hub_migrations set sha256 = 'other' where version = 1",
+        )
+        .await;
         let refusal = db.migrate().await.unwrap_err();
-        assert!(matches!(refusal, MigrateError::Changed { version: 1, .. }), "{refusal}");
+        assert!(
+            matches!(refusal, MigrateError::Changed { version: 1, .. }),
+            "{refusal}"
+        );
         assert!(db.pending_migrations().await.is_err());
     })
     .await;
@@ -41,7 +51,10 @@ async fn a_schema_of_a_newer_hub_is_refused() {
         )
         .await;
         let refusal = db.migrate().await.unwrap_err();
-        assert!(matches!(refusal, MigrateError::Newer { found: 9999, .. }), "{refusal}");
+        assert!(
+            matches!(refusal, MigrateError::Newer { found: 9999, .. }),
+            "{refusal}"
+        );
     })
     .await;
 }
@@ -49,15 +62,23 @@ async fn a_schema_of_a_newer_hub_is_refused() {
 #[tokio::test]
 async fn a_file_that_fails_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let db = Database::connect(&DatabaseOptions::sqlite_file(&directory.path().join("half.db")))
-        .await
-        .unwrap();
+    let db = Database::connect(&DatabaseOptions::sqlite_file(
+        &directory.path().join("half.db"),
+    ))
+    .await
+    .unwrap();
     // A table of the last statements stands in the way, so the file fails after most of its work.
     run(&db, "create table audit_logs (id text)").await;
     let refusal = db.migrate().await.unwrap_err();
-    assert!(matches!(refusal, MigrateError::Failed { version: 1, .. }), "{refusal}");
-    let tables =
-        text(&db, "select cast(count(*) as text) from sqlite_schema where name = 'accounts'").await;
+    assert!(
+        matches!(refusal, MigrateError::Failed { version: 1, .. }),
+        "{refusal}"
+    );
+    let tables = text(
+        &db,
+        "select cast(count(*) as text) from sqlite_schema where name = 'accounts'",
+    )
+    .await;
     assert_eq!(tables.as_deref(), Some("0"));
 }
 
@@ -83,7 +104,11 @@ async fn the_connections_are_set_up_as_promised() {
         ("auto_vacuum", "2"),
     ] {
         let sql = format!("select cast({pragma} as text) from pragma_{pragma}");
-        let column = if pragma == "busy_timeout" { sql.replace("cast(busy_timeout", "cast(timeout") } else { sql };
+        let column = if pragma == "busy_timeout" {
+            sql.replace("cast(busy_timeout", "cast(timeout")
+        } else {
+            sql
+        };
         assert_eq!(text(&db, &column).await.as_deref(), Some(value), "{pragma}");
     }
     let refusal = sea_orm::ConnectionTrait::execute_unprepared(

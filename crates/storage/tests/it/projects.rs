@@ -1,11 +1,11 @@
 //! Projects and workspaces.
 
 use alkhub_storage::enums::{TaskStatus, WorkspaceType};
+use alkhub_storage::ids::{ProjectId, WorkspaceId};
 use alkhub_storage::json::{Metadata, WorkspaceExtra};
 use alkhub_storage::projects::{
     self, NewWorkspace, ProjectChanges, ProjectFilter, WorkspaceChanges,
 };
-use alkhub_storage::ids::{ProjectId, WorkspaceId};
 use alkhub_storage::{Limits, PageRequest, Scope, StorageError, time};
 use chrono::TimeDelta;
 
@@ -31,18 +31,30 @@ async fn a_project_is_seen_by_its_tenant_and_within_the_narrowing_of_the_key() {
             names.sort();
             names
         };
-        let ada_scope = Limits { orgs: vec![acme.id.clone()], ..Limits::new(ada.id.clone()) };
+        let ada_scope = Limits {
+            orgs: vec![acme.id.clone()],
+            ..Limits::new(ada.id.clone())
+        };
         assert_eq!(seen(&Scope::All).await, ["other", "own", "shared"]);
         assert_eq!(seen(&ada_scope.clone().into()).await, ["own", "shared"]);
         // Who made a project of an organization does not own it.
         assert_eq!(seen(&Scope::account(bob.id.clone())).await, ["other"]);
-        let orgs_only = Limits { personal: false, ..ada_scope.clone() };
+        let orgs_only = Limits {
+            personal: false,
+            ..ada_scope.clone()
+        };
         assert_eq!(seen(&orgs_only.into()).await, ["shared"]);
         let narrowed = |ids: &[&str]| {
             let ids = ids.iter().map(|id| ProjectId::from(*id)).collect();
-            Scope::from(Limits { projects: Some(ids), ..ada_scope.clone() })
+            Scope::from(Limits {
+                projects: Some(ids),
+                ..ada_scope.clone()
+            })
         };
-        assert_eq!(seen(&narrowed(&[own.id.as_str(), other.id.as_str()])).await, ["own"]);
+        assert_eq!(
+            seen(&narrowed(&[own.id.as_str(), other.id.as_str()])).await,
+            ["own"]
+        );
         assert_eq!(seen(&narrowed(&["*"])).await, ["own", "shared"]);
         let glob = format!("{}*", &shared.id.as_str()[..8]);
         assert_eq!(seen(&narrowed(&[&glob])).await, ["shared"]);
@@ -55,10 +67,17 @@ async fn a_project_is_seen_by_its_tenant_and_within_the_narrowing_of_the_key() {
         assert_eq!(seen(&everywhere.into()).await, ["other"]);
         let scope = member(&ada.id, &[&acme.id]);
         for (id, visible) in [(&shared.id, true), (&own.id, true), (&other.id, false)] {
-            let found = projects::project_by_id(db.reader(), &scope, id).await.unwrap();
+            let found = projects::project_by_id(db.reader(), &scope, id)
+                .await
+                .unwrap();
             assert_eq!(found.is_some(), visible);
         }
-        assert!(projects::projects_by_name(db.reader(), &scope, "other").await.unwrap().is_empty());
+        assert!(
+            projects::projects_by_name(db.reader(), &scope, "other")
+                .await
+                .unwrap()
+                .is_empty()
+        );
     })
     .await;
 }
@@ -82,7 +101,10 @@ async fn projects_are_changed_searched_archived_and_moved() {
                 .items
                 .len()
         };
-        assert_eq!((listed("rocket_", false).await, listed("BASE", false).await), (1, 2));
+        assert_eq!(
+            (listed("rocket_", false).await, listed("BASE", false).await),
+            (1, 2)
+        );
         let changes = ProjectChanges {
             directory: Some(Some("/srv".to_owned())),
             vcs: Some(None),
@@ -90,20 +112,38 @@ async fn projects_are_changed_searched_archived_and_moved() {
             if_updated_at: Some(made.updated_at),
             ..ProjectChanges::default()
         };
-        let after = projects::update_project(db.writer(), &made.id, changes.clone()).await.unwrap();
-        assert_eq!((after.directory.as_deref(), after.vcs.as_deref()), (Some("/srv"), None));
+        let after = projects::update_project(db.writer(), &made.id, changes.clone())
+            .await
+            .unwrap();
+        assert_eq!(
+            (after.directory.as_deref(), after.vcs.as_deref()),
+            (Some("/srv"), None)
+        );
         let stale = projects::update_project(db.writer(), &made.id, changes).await;
         assert!(matches!(stale, Err(StorageError::Stale)));
-        assert_eq!((listed("rocket", false).await, listed("rocket", true).await), (1, 2));
+        assert_eq!(
+            (listed("rocket", false).await, listed("rocket", true).await),
+            (1, 2)
+        );
         let transaction = db.begin().await.unwrap();
         let moved = projects::move_project(&transaction, &made.id, Some(&acme.id), &ada.id)
             .await
             .unwrap();
-        assert_eq!((moved.org_id.as_ref(), moved.metadata.text("ownerId")), (Some(&acme.id), None));
-        let back = projects::move_project(&transaction, &made.id, None, &ada.id).await.unwrap();
-        assert_eq!((back.org_id, back.metadata.text("ownerId")), (None, Some(ada.id.as_str())));
+        assert_eq!(
+            (moved.org_id.as_ref(), moved.metadata.text("ownerId")),
+            (Some(&acme.id), None)
+        );
+        let back = projects::move_project(&transaction, &made.id, None, &ada.id)
+            .await
+            .unwrap();
+        assert_eq!(
+            (back.org_id, back.metadata.text("ownerId")),
+            (None, Some(ada.id.as_str()))
+        );
         transaction.commit().await.unwrap();
-        projects::delete_project(db.writer(), &made.id).await.unwrap();
+        projects::delete_project(db.writer(), &made.id)
+            .await
+            .unwrap();
         let gone = projects::delete_project(db.writer(), &made.id).await;
         assert!(matches!(gone, Err(StorageError::NotFound)));
     })
@@ -122,18 +162,30 @@ async fn numbers_of_a_project_count_what_is_in_it() {
         )
         .await;
         let counts = projects::project_counts(db.reader(), &id).await.unwrap();
-        assert_eq!((counts.workspaces, counts.sessions), (1, count(&db, "sessions", "1 = 1").await));
+        assert_eq!(
+            (counts.workspaces, counts.sessions),
+            (1, count(&db, "sessions", "1 = 1").await)
+        );
         assert_eq!(counts.tasks, count(&db, "tasks", "1 = 1").await);
         let since = time::now() - TimeDelta::days(1);
-        let stats = projects::project_stats(db.reader(), &id, since).await.unwrap();
+        let stats = projects::project_stats(db.reader(), &id, since)
+            .await
+            .unwrap();
         assert_eq!(stats.tasks, [(TaskStatus::Pending, counts.tasks)]);
         assert_eq!(stats.calls.iter().map(|(_, number)| number).sum::<u64>(), 1);
         let later = time::now() + TimeDelta::days(1);
-        let stats = projects::project_stats(db.reader(), &id, later).await.unwrap();
+        let stats = projects::project_stats(db.reader(), &id, later)
+            .await
+            .unwrap();
         assert!(stats.calls.is_empty());
-        assert_eq!(projects::active_mappings(db.reader(), &id).await.unwrap(), 1);
+        assert_eq!(
+            projects::active_mappings(db.reader(), &id).await.unwrap(),
+            1
+        );
         let nowhere = WorkspaceId::from("none");
-        let active = projects::active_mappings_of_workspace(db.reader(), &nowhere).await.unwrap();
+        let active = projects::active_mappings_of_workspace(db.reader(), &nowhere)
+            .await
+            .unwrap();
         assert_eq!(active, 0);
     })
     .await;
@@ -158,28 +210,46 @@ async fn two_workspaces_of_a_project_do_not_share_a_directory() {
             metadata: Metadata::new(),
         };
         let writer = db.writer();
-        let first = projects::create_workspace(writer, new(&home.id, Some("/a"))).await.unwrap();
+        let first = projects::create_workspace(writer, new(&home.id, Some("/a")))
+            .await
+            .unwrap();
         let taken = projects::create_workspace(writer, new(&home.id, Some("/a"))).await;
         assert!(matches!(&taken, Err(StorageError::Rule { name }) if name == "directory_taken"));
-        projects::create_workspace(writer, new(&other.id, Some("/a"))).await.unwrap();
-        projects::create_workspace(writer, new(&home.id, None)).await.unwrap();
-        let second = projects::create_workspace(writer, new(&home.id, Some("/b"))).await.unwrap();
+        projects::create_workspace(writer, new(&other.id, Some("/a")))
+            .await
+            .unwrap();
+        projects::create_workspace(writer, new(&home.id, None))
+            .await
+            .unwrap();
+        let second = projects::create_workspace(writer, new(&home.id, Some("/b")))
+            .await
+            .unwrap();
         let directory = |path: &str| WorkspaceChanges {
             directory: Some(Some(path.to_owned())),
             ..WorkspaceChanges::default()
         };
         let taken = projects::update_workspace(writer, &second.id, directory("/a")).await;
         assert!(matches!(&taken, Err(StorageError::Rule { name }) if name == "directory_taken"));
-        projects::update_workspace(writer, &second.id, directory("/b")).await.unwrap();
-        let found = projects::workspace_in_directory(writer, &home.id, "/a").await.unwrap();
+        projects::update_workspace(writer, &second.id, directory("/b"))
+            .await
+            .unwrap();
+        let found = projects::workspace_in_directory(writer, &home.id, "/a")
+            .await
+            .unwrap();
         assert_eq!(found.as_ref(), Some(&first));
         let page = PageRequest::default();
-        let main = projects::workspaces_of(writer, &home.id, Some("main"), &page).await.unwrap();
+        let main = projects::workspaces_of(writer, &home.id, Some("main"), &page)
+            .await
+            .unwrap();
         assert_eq!(main.items.len(), 3);
-        let none = projects::workspaces_of(writer, &home.id, Some("x"), &page).await.unwrap();
+        let none = projects::workspaces_of(writer, &home.id, Some("x"), &page)
+            .await
+            .unwrap();
         assert!(none.items.is_empty());
         let stranger = Scope::account("nobody".into());
-        let hidden = projects::workspace_by_id(writer, &stranger, &first.id).await.unwrap();
+        let hidden = projects::workspace_by_id(writer, &stranger, &first.id)
+            .await
+            .unwrap();
         assert_eq!(hidden, None);
         projects::delete_workspace(writer, &first.id).await.unwrap();
         let gone = projects::delete_workspace(writer, &first.id).await;

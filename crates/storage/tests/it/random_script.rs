@@ -28,25 +28,76 @@ const STATUSES: [TaskStatus; 5] = [
 
 #[derive(Debug, Clone)]
 enum Step {
-    CreateTask { slug: usize, priority: usize, under: usize },
-    RenameTask { slug: usize, to: usize },
-    MoveTask { slug: usize, status: usize, reopen: bool },
-    DeleteTask { slug: usize },
-    Note { slug: usize },
-    Depend { from: usize, to: usize },
-    Independ { from: usize, to: usize },
-    Ready { limit: u64 },
-    ListTasks { status: usize, under: usize, search: usize },
-    Sync { files: Vec<(usize, Vec<usize>)>, prune: bool },
-    Member { account: usize, level: usize },
-    Leave { account: usize },
-    Transfer { account: usize },
-    SearchAccounts { text: usize },
-    PutIf { expected: Option<u8>, value: u8 },
-    InsertCalls { requests: Vec<(usize, Option<usize>)> },
-    RunCalls { requests: Vec<usize> },
-    EndCalls { requests: Vec<usize>, failed: bool },
-    Tree { request: usize },
+    CreateTask {
+        slug: usize,
+        priority: usize,
+        under: usize,
+    },
+    RenameTask {
+        slug: usize,
+        to: usize,
+    },
+    MoveTask {
+        slug: usize,
+        status: usize,
+        reopen: bool,
+    },
+    DeleteTask {
+        slug: usize,
+    },
+    Note {
+        slug: usize,
+    },
+    Depend {
+        from: usize,
+        to: usize,
+    },
+    Independ {
+        from: usize,
+        to: usize,
+    },
+    Ready {
+        limit: u64,
+    },
+    ListTasks {
+        status: usize,
+        under: usize,
+        search: usize,
+    },
+    Sync {
+        files: Vec<(usize, Vec<usize>)>,
+        prune: bool,
+    },
+    Member {
+        account: usize,
+        level: usize,
+    },
+    Leave {
+        account: usize,
+    },
+    Transfer {
+        account: usize,
+    },
+    SearchAccounts {
+        text: usize,
+    },
+    PutIf {
+        expected: Option<u8>,
+        value: u8,
+    },
+    InsertCalls {
+        requests: Vec<(usize, Option<usize>)>,
+    },
+    RunCalls {
+        requests: Vec<usize>,
+    },
+    EndCalls {
+        requests: Vec<usize>,
+        failed: bool,
+    },
+    Tree {
+        request: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,18 +106,31 @@ fn step() -> impl Strategy<Value = Step> {
     let requests = prop::collection::btree_set(request.clone(), 1..4)
         .prop_map(|set| set.into_iter().collect::<Vec<_>>());
     prop_oneof![
-        (slug.clone(), 0..5_usize, 0..3_usize)
-            .prop_map(|(slug, priority, under)| Step::CreateTask { slug, priority, under }),
+        (slug.clone(), 0..5_usize, 0..3_usize).prop_map(|(slug, priority, under)| {
+            Step::CreateTask {
+                slug,
+                priority,
+                under,
+            }
+        }),
         (slug.clone(), slug.clone()).prop_map(|(slug, to)| Step::RenameTask { slug, to }),
-        (slug.clone(), 0..5_usize, any::<bool>())
-            .prop_map(|(slug, status, reopen)| Step::MoveTask { slug, status, reopen }),
+        (slug.clone(), 0..5_usize, any::<bool>()).prop_map(|(slug, status, reopen)| {
+            Step::MoveTask {
+                slug,
+                status,
+                reopen,
+            }
+        }),
         slug.clone().prop_map(|slug| Step::DeleteTask { slug }),
         slug.clone().prop_map(|slug| Step::Note { slug }),
         (slug.clone(), slug.clone()).prop_map(|(from, to)| Step::Depend { from, to }),
         (slug.clone(), slug.clone()).prop_map(|(from, to)| Step::Independ { from, to }),
         (1..5_u64).prop_map(|limit| Step::Ready { limit }),
-        (0..6_usize, 0..4_usize, 0..4_usize)
-            .prop_map(|(status, under, search)| Step::ListTasks { status, under, search }),
+        (0..6_usize, 0..4_usize, 0..4_usize).prop_map(|(status, under, search)| Step::ListTasks {
+            status,
+            under,
+            search
+        }),
         (
             prop::collection::btree_map(
                 slug.clone(),
@@ -75,7 +139,10 @@ fn step() -> impl Strategy<Value = Step> {
             ),
             any::<bool>(),
         )
-            .prop_map(|(files, prune)| Step::Sync { files: files.into_iter().collect(), prune }),
+            .prop_map(|(files, prune)| Step::Sync {
+                files: files.into_iter().collect(),
+                prune
+            }),
         (0..3_usize, 0..3_usize).prop_map(|(account, level)| Step::Member { account, level }),
         (0..3_usize).prop_map(|account| Step::Leave { account }),
         (0..3_usize).prop_map(|account| Step::Transfer { account }),
@@ -83,8 +150,12 @@ fn step() -> impl Strategy<Value = Step> {
         (prop::option::of(0..3_u8), 0..3_u8)
             .prop_map(|(expected, value)| Step::PutIf { expected, value }),
         prop::collection::btree_map(request.clone(), prop::option::of(request.clone()), 1..4)
-            .prop_map(|map| Step::InsertCalls { requests: map.into_iter().collect() }),
-        requests.clone().prop_map(|requests| Step::RunCalls { requests }),
+            .prop_map(|map| Step::InsertCalls {
+                requests: map.into_iter().collect()
+            }),
+        requests
+            .clone()
+            .prop_map(|requests| Step::RunCalls { requests }),
         (requests, any::<bool>())
             .prop_map(|(requests, failed)| Step::EndCalls { requests, failed }),
         request.prop_map(|request| Step::Tree { request }),
@@ -93,8 +164,15 @@ fn step() -> impl Strategy<Value = Step> {
 
 #[test]
 fn a_random_script_gives_the_same_answers_on_both_engines() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = Config {
+        cases: 12,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new(config);
     runner
         .run(&prop::collection::vec(step(), 20..60), |steps| {
@@ -135,7 +213,13 @@ async fn answers(db: &Database, steps: &[Step]) -> Vec<String> {
     let organization = organization(db, "acme", &accounts[0]).await.id;
     let project = project(db, "p", Some(&organization), &accounts[0]).await.id;
     let operation = operations(db, "n", &["o"]).await.remove(0).id;
-    let world = World { db, project, organization, accounts, operation };
+    let world = World {
+        db,
+        project,
+        organization,
+        accounts,
+        operation,
+    };
     let mut told = Vec::new();
     for step in steps {
         told.push(world.answer(step).await);
@@ -188,7 +272,11 @@ impl World<'_> {
         step: &Step,
     ) -> Result<String, StorageError> {
         match step {
-            Step::CreateTask { slug, priority, under } => {
+            Step::CreateTask {
+                slug,
+                priority,
+                under,
+            } => {
                 let new = NewTask {
                     project_id: self.project.clone(),
                     slug: SLUGS[*slug].to_owned(),
@@ -208,9 +296,16 @@ impl World<'_> {
                 };
                 Ok(tasks::update_task(db, &id, changes).await?.slug)
             }
-            Step::MoveTask { slug, status, reopen } => {
+            Step::MoveTask {
+                slug,
+                status,
+                reopen,
+            } => {
                 let id = self.task(db, *slug).await?;
-                let change = StatusChange { to: STATUSES[*status], reopen: *reopen };
+                let change = StatusChange {
+                    to: STATUSES[*status],
+                    reopen: *reopen,
+                };
                 let (task, mapping) = tasks::update_task_status(db, &id, change).await?;
                 Ok(format!(
                     "{} {} {} {mapping:?}",
@@ -225,7 +320,10 @@ impl World<'_> {
             }
             Step::Note { slug } => {
                 let id = self.task(db, *slug).await?;
-                Ok(format!("{:?}", tasks::append_task_note(db, &id, "ünï").await?.body))
+                Ok(format!(
+                    "{:?}",
+                    tasks::append_task_note(db, &id, "ünï").await?.body
+                ))
             }
             Step::Depend { from, to } => {
                 let (from, to) = (self.task(db, *from).await?, self.task(db, *to).await?);
@@ -238,21 +336,27 @@ impl World<'_> {
             }
             Step::Ready { limit } => {
                 let ready = tasks::ready_tasks(db, &self.project, true, Some(*limit)).await?;
-                Ok(ready.into_iter().map(|task| task.slug).collect::<Vec<_>>().join(" "))
+                Ok(ready
+                    .into_iter()
+                    .map(|task| task.slug)
+                    .collect::<Vec<_>>()
+                    .join(" "))
             }
-            Step::ListTasks { status, under, search } => {
+            Step::ListTasks {
+                status,
+                under,
+                search,
+            } => {
                 let filter = TaskFilter {
                     project: Some(self.project.clone()),
                     status: STATUSES.get(*status).copied().into_iter().collect(),
                     path_prefix: (*under < 3).then(|| format!("dir{under}/")),
-                    search: [Some("TASK"), Some("%"), Some("_"), None][*search]
-                        .map(str::to_owned),
+                    search: [Some("TASK"), Some("%"), Some("_"), None][*search].map(str::to_owned),
                     ..TaskFilter::default()
                 };
                 let page =
                     tasks::list_tasks(db, &Scope::All, &filter, &PageRequest::default()).await?;
-                let mut slugs: Vec<String> =
-                    page.items.into_iter().map(|task| task.slug).collect();
+                let mut slugs: Vec<String> = page.items.into_iter().map(|task| task.slug).collect();
                 slugs.sort();
                 Ok(slugs.join(" "))
             }
@@ -288,13 +392,14 @@ impl World<'_> {
             }
             Step::Leave { account } => {
                 let id = &self.accounts[*account];
-                Ok(identity::remove_member(db, &self.organization, id).await?.to_string())
+                Ok(identity::remove_member(db, &self.organization, id)
+                    .await?
+                    .to_string())
             }
             Step::Transfer { account } => {
                 let to = &self.accounts[*account];
                 let keep = MembershipLevel::Admin;
-                let after =
-                    identity::transfer_ownership(db, &self.organization, to, keep).await?;
+                let after = identity::transfer_ownership(db, &self.organization, to, keep).await?;
                 Ok(format!("{}", after.owner_id == *to))
             }
             Step::SearchAccounts { text } => {
@@ -341,7 +446,11 @@ impl World<'_> {
                     .iter()
                     .map(|request| CallEnd {
                         request_id: format!("q{request}"),
-                        status: if *failed { CallStatus::Failed } else { CallStatus::Completed },
+                        status: if *failed {
+                            CallStatus::Failed
+                        } else {
+                            CallStatus::Completed
+                        },
                         output: (!failed).then(|| json!([request, "ü", null])),
                         error: failed.then(|| json!({ "code": "X", "message": "m" })),
                         completed_at: time::now(),

@@ -1,7 +1,9 @@
 //! Spokes, definitions, offers.
 
 use alkhub_storage::calls;
-use alkhub_storage::enums::{CallStatus, OperationType, RegistrationStatus, SpokeStatus, SpokeType};
+use alkhub_storage::enums::{
+    CallStatus, OperationType, RegistrationStatus, SpokeStatus, SpokeType,
+};
 use alkhub_storage::ids::{AccountId, OperationId, ProjectId};
 use alkhub_storage::json::{HostInfo, Metadata};
 use alkhub_storage::spokes::{
@@ -23,7 +25,10 @@ fn new(account: &AccountId, name: &str, project: Option<&ProjectId>) -> NewSpoke
         project_id: project.cloned(),
         name: name.to_owned(),
         spoke_type: SpokeType::DevEnv,
-        host_info: Some(HostInfo { os: Some("linux".to_owned()), ..HostInfo::default() }),
+        host_info: Some(HostInfo {
+            os: Some("linux".to_owned()),
+            ..HostInfo::default()
+        }),
         metadata: Metadata::new().with("instanceId", "h1"),
     }
 }
@@ -50,17 +55,31 @@ async fn a_spoke_that_comes_back_gets_its_row_again() {
         let home = project(&db, "home", None, &ada.id).await;
         let first = connect(&db, new(&ada.id, "box", None)).await;
         assert_eq!(first.status, SpokeStatus::Connected);
-        let gone = spokes::disconnect_spokes(db.writer(), Disconnect::Instance("h1")).await.unwrap();
+        let gone = spokes::disconnect_spokes(db.writer(), Disconnect::Instance("h1"))
+            .await
+            .unwrap();
         assert_eq!(gone.len(), 1);
         assert!(gone[0].disconnected_at.is_some());
         let again = connect(&db, new(&ada.id, "box", None)).await;
-        assert_eq!((again.id.clone(), again.disconnected_at), (first.id.clone(), None));
+        assert_eq!(
+            (again.id.clone(), again.disconnected_at),
+            (first.id.clone(), None)
+        );
         assert!(again.updated_at > first.updated_at);
-        let renamed = NewSpoke { id: Some(first.id.clone()), ..new(&ada.id, "other", Some(&home.id)) };
+        let renamed = NewSpoke {
+            id: Some(first.id.clone()),
+            ..new(&ada.id, "other", Some(&home.id))
+        };
         let renamed = connect(&db, renamed).await;
-        assert_eq!((renamed.id, renamed.name.as_str()), (first.id.clone(), "other"));
+        assert_eq!(
+            (renamed.id, renamed.name.as_str()),
+            (first.id.clone(), "other")
+        );
         // Neither the name nor the id of another account's row is one's own.
-        let stolen = NewSpoke { id: Some(first.id.clone()), ..new(&bob.id, "other", Some(&home.id)) };
+        let stolen = NewSpoke {
+            id: Some(first.id.clone()),
+            ..new(&bob.id, "other", Some(&home.id))
+        };
         assert_ne!(connect(&db, stolen).await.id, first.id);
         assert_ne!(connect(&db, new(&ada.id, "other", None)).await.id, first.id);
     })
@@ -99,20 +118,33 @@ async fn spokes_are_listed_seen_touched_changed_and_deleted() {
             .await
             .unwrap();
         assert_eq!(page.items.len(), 1);
-        assert_eq!(spokes::connected_spokes(db.reader(), &Scope::All).await.unwrap().len(), 2);
-        let named = spokes::spoke_by_name(db.reader(), &Scope::All, "loose").await.unwrap();
+        assert_eq!(
+            spokes::connected_spokes(db.reader(), &Scope::All)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+        let named = spokes::spoke_by_name(db.reader(), &Scope::All, "loose")
+            .await
+            .unwrap();
         assert_eq!(named.len(), 1);
         let later = time::now() + TimeDelta::minutes(1);
         let seen = [(bound.id.clone(), later), (loose.id.clone(), later)];
         assert_eq!(spokes::touch_spokes(db.writer(), &seen).await.unwrap(), 2);
-        let read = spokes::spoke_by_id(db.reader(), &Scope::All, &loose.id).await.unwrap().unwrap();
+        let read = spokes::spoke_by_id(db.reader(), &Scope::All, &loose.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(read.last_heartbeat, Some(later));
         let changes = SpokeChanges {
             project_id: Some(Some(home.id.clone())),
             if_updated_at: Some(read.updated_at),
             ..SpokeChanges::default()
         };
-        let after = spokes::update_spoke(db.writer(), &loose.id, changes).await.unwrap();
+        let after = spokes::update_spoke(db.writer(), &loose.id, changes)
+            .await
+            .unwrap();
         assert_eq!(after.project_id, Some(home.id));
         spokes::delete_spoke(db.writer(), &loose.id).await.unwrap();
         let gone = spokes::delete_spoke(db.writer(), &loose.id).await;
@@ -127,7 +159,9 @@ async fn spokes_are_listed_seen_touched_changed_and_deleted() {
 async fn definitions_are_inserted_changed_or_left_as_they_are() {
     on_each_engine(async |db| {
         let both = || vec![new_operation("b", "one"), new_operation("a", "two")];
-        let stored = spokes::upsert_operations(db.writer(), both()).await.unwrap();
+        let stored = spokes::upsert_operations(db.writer(), both())
+            .await
+            .unwrap();
         let changes: Vec<Upserted> = stored.iter().map(|(_, change)| *change).collect();
         assert_eq!(changes, [Upserted::Inserted, Upserted::Inserted]);
         assert_eq!(stored[0].0.name, "one");
@@ -138,7 +172,10 @@ async fn definitions_are_inserted_changed_or_left_as_they_are() {
         let changes: Vec<Upserted> = stored.iter().map(|(_, change)| *change).collect();
         assert_eq!(changes, [Upserted::Same, Upserted::Changed]);
         assert_eq!(stored[1].0.version, "1.1.0");
-        let found = spokes::operation_by_name(db.reader(), "a", "two").await.unwrap().unwrap();
+        let found = spokes::operation_by_name(db.reader(), "a", "two")
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(found, stored[1].0);
         let noted = spokes::set_operation_metadata(
             db.writer(),
@@ -148,13 +185,17 @@ async fn definitions_are_inserted_changed_or_left_as_they_are() {
         .await
         .unwrap();
         assert_eq!(noted.metadata["override"]["enabled"], json!(false));
-        let by_id = spokes::operation_by_id(db.reader(), &found.id).await.unwrap();
+        let by_id = spokes::operation_by_id(db.reader(), &found.id)
+            .await
+            .unwrap();
         assert_eq!(by_id, Some(noted));
         let listed = async |filter: OperationFilter| {
             let mut names = Vec::new();
             let mut request = PageRequest::first(1);
             loop {
-                let page = spokes::operations(db.reader(), &filter, &request).await.unwrap();
+                let page = spokes::operations(db.reader(), &filter, &request)
+                    .await
+                    .unwrap();
                 names.extend(page.items.into_iter().map(|row| row.name));
                 match page.next_cursor {
                     Some(next) => request = request.after(Some(next)),
@@ -162,16 +203,25 @@ async fn definitions_are_inserted_changed_or_left_as_they_are() {
                 }
             }
         };
-        assert_eq!(listed(OperationFilter::default()).await, ["two", "one"], "no sentinel");
-        let kind = OperationFilter { kind: Some(OperationType::Mutation), ..Default::default() };
+        assert_eq!(
+            listed(OperationFilter::default()).await,
+            ["two", "one"],
+            "no sentinel"
+        );
+        let kind = OperationFilter {
+            kind: Some(OperationType::Mutation),
+            ..Default::default()
+        };
         assert!(listed(kind).await.is_empty());
         let tags = OperationFilter {
             tags: vec!["one".to_owned(), "a".to_owned()],
             ..Default::default()
         };
         assert_eq!(listed(tags).await, ["one"]);
-        let namespace =
-            OperationFilter { namespace: Some("a".to_owned()), ..Default::default() };
+        let namespace = OperationFilter {
+            namespace: Some("a".to_owned()),
+            ..Default::default()
+        };
         assert_eq!(listed(namespace).await, ["two"]);
     })
     .await;
@@ -185,20 +235,40 @@ async fn an_offer_is_active_once_and_comes_back_with_its_spoke() {
         let provider = Provider::Spoke(spoke.id.clone());
         let rows = operations(&db, "n", &["a", "b", "c"]).await;
         let offers: Vec<NewRegistration> = rows.iter().map(|row| offer(&row.id)).collect();
-        let made = spokes::register(db.writer(), &provider, &offers).await.unwrap();
-        let again = spokes::register(db.writer(), &provider, &offers).await.unwrap();
-        assert_eq!(made, again, "an active offer stays as it is");
-        spokes::disconnect_spokes(db.writer(), Disconnect::Spokes(&[spoke.id.clone()]))
+        let made = spokes::register(db.writer(), &provider, &offers)
             .await
             .unwrap();
-        assert!(spokes::active_registrations(db.reader()).await.unwrap().is_empty());
+        let again = spokes::register(db.writer(), &provider, &offers)
+            .await
+            .unwrap();
+        assert_eq!(made, again, "an active offer stays as it is");
+        spokes::disconnect_spokes(
+            db.writer(),
+            Disconnect::Spokes(std::slice::from_ref(&spoke.id)),
+        )
+        .await
+        .unwrap();
+        assert!(
+            spokes::active_registrations(db.reader())
+                .await
+                .unwrap()
+                .is_empty()
+        );
         let mut remapped = offers.clone();
         remapped[1].pre_remap_name = Some("bee".to_owned());
-        let back = spokes::register(db.writer(), &provider, &remapped[..2]).await.unwrap();
+        let back = spokes::register(db.writer(), &provider, &remapped[..2])
+            .await
+            .unwrap();
         assert_eq!(back[0].id, made[0].id, "the old row is used again");
         assert_eq!(back[1].pre_remap_name.as_deref(), Some("bee"));
         assert!(back[0].registered_at >= made[0].registered_at);
-        assert_eq!(spokes::active_registrations(db.reader()).await.unwrap().len(), 2);
+        assert_eq!(
+            spokes::active_registrations(db.reader())
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
         let of = async |active_only| {
             spokes::registrations_of_operation(db.reader(), &rows[2].id, active_only)
                 .await
@@ -206,13 +276,28 @@ async fn an_offer_is_active_once_and_comes_back_with_its_spoke() {
                 .len()
         };
         assert_eq!((of(true).await, of(false).await), (0, 1));
-        let mine = spokes::registrations_of_provider(db.reader(), &provider).await.unwrap();
+        let mine = spokes::registrations_of_provider(db.reader(), &provider)
+            .await
+            .unwrap();
         assert_eq!(mine.len(), 3);
         let ids: Vec<OperationId> = rows.iter().map(|row| row.id.clone()).collect();
-        assert_eq!(spokes::load_registrations(db.reader(), &ids).await.unwrap().len(), 2);
-        let taken = spokes::unregister(db.writer(), &provider, Some(&ids[..1])).await.unwrap();
+        assert_eq!(
+            spokes::load_registrations(db.reader(), &ids)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+        let taken = spokes::unregister(db.writer(), &provider, Some(&ids[..1]))
+            .await
+            .unwrap();
         assert_eq!(taken, 1);
-        assert_eq!(spokes::unregister(db.writer(), &provider, None).await.unwrap(), 1);
+        assert_eq!(
+            spokes::unregister(db.writer(), &provider, None)
+                .await
+                .unwrap(),
+            1
+        );
         let unknown = Provider::Spoke("none".into());
         let refused = spokes::register(db.writer(), &unknown, &offers).await;
         assert!(matches!(&refused, Err(StorageError::Rule { name }) if name == "unknown_provider"));
@@ -227,8 +312,16 @@ async fn an_offer_is_active_once_and_comes_back_with_its_spoke() {
         )
         .await;
         let soon = time::now() + TimeDelta::seconds(1);
-        assert_eq!(spokes::prune_registrations(db.writer(), soon).await.unwrap(), 1);
-        assert_eq!(count(&db, "operation_registrations", "status = 'inactive'").await, 3);
+        assert_eq!(
+            spokes::prune_registrations(db.writer(), soon)
+                .await
+                .unwrap(),
+            1
+        );
+        assert_eq!(
+            count(&db, "operation_registrations", "status = 'inactive'").await,
+            3
+        );
         let (kept, _) = (&mine[0], RegistrationStatus::Active);
         assert_eq!(kept.provider_id, spoke.id.as_str());
     })
@@ -249,7 +342,9 @@ async fn a_removed_operation_leaves_its_records_as_asked() {
         ];
         calls_made[1].status = CallStatus::Completed;
         calls::insert_calls(db.writer(), &calls_made).await.unwrap();
-        spokes::register(db.writer(), &provider, &[offer(&a)]).await.unwrap();
+        spokes::register(db.writer(), &provider, &[offer(&a)])
+            .await
+            .unwrap();
         let remove = async |id: &OperationId, records, force| {
             let transaction = db.begin().await.unwrap();
             let done = spokes::remove_operation(&transaction, id, records, force).await;
@@ -257,7 +352,10 @@ async fn a_removed_operation_leaves_its_records_as_asked() {
             done
         };
         use RemovedRecords::{Delete, Reassign, Refuse};
-        assert_eq!(remove(&a, Reassign, true).await.unwrap(), Removal::RunningCalls(1));
+        assert_eq!(
+            remove(&a, Reassign, true).await.unwrap(),
+            Removal::RunningCalls(1)
+        );
         calls::finish_calls(
             db.writer(),
             &[calls::CallEnd {
@@ -271,23 +369,43 @@ async fn a_removed_operation_leaves_its_records_as_asked() {
         )
         .await
         .unwrap();
-        assert_eq!(remove(&a, Reassign, false).await.unwrap(), Removal::ActiveProviders(1));
-        assert_eq!(remove(&a, Refuse, true).await.unwrap(), Removal::HasCalls(1));
-        let Removal::Removed { calls: moved, registrations, .. } =
-            remove(&a, Reassign, true).await.unwrap()
+        assert_eq!(
+            remove(&a, Reassign, false).await.unwrap(),
+            Removal::ActiveProviders(1)
+        );
+        assert_eq!(
+            remove(&a, Refuse, true).await.unwrap(),
+            Removal::HasCalls(1)
+        );
+        let Removal::Removed {
+            calls: moved,
+            registrations,
+            ..
+        } = remove(&a, Reassign, true).await.unwrap()
         else {
             panic!("it is removed");
         };
         assert_eq!((moved, registrations), (1, 1));
-        let kept = calls::recorded_call(db.reader(), "r1").await.unwrap().unwrap();
+        let kept = calls::recorded_call(db.reader(), "r1")
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(kept.operation_id.as_str(), "__removed__");
         assert_eq!(kept.metadata["removedOperation"]["name"], json!("a"));
         assert!(matches!(
             remove(&b, Delete, false).await.unwrap(),
             Removal::Removed { calls: 1, .. }
         ));
-        assert!(calls::recorded_call(db.reader(), "r2").await.unwrap().is_none());
-        assert!(matches!(remove(&b, Delete, false).await, Err(StorageError::NotFound)));
+        assert!(
+            calls::recorded_call(db.reader(), "r2")
+                .await
+                .unwrap()
+                .is_none()
+        );
+        assert!(matches!(
+            remove(&b, Delete, false).await,
+            Err(StorageError::NotFound)
+        ));
         let sentinel = remove(&"__removed__".into(), Delete, true).await;
         assert!(matches!(&sentinel, Err(StorageError::Rule { name }) if name == "sentinel"));
     })

@@ -90,7 +90,12 @@ impl Watched {
 
     /// Fails the test when a query did not use what was made for it.
     pub(crate) fn finish(self) {
-        assert!(self.wrong.is_empty(), "{}:\n{}", self.engine, self.wrong.join("\n\n"));
+        assert!(
+            self.wrong.is_empty(),
+            "{}:\n{}",
+            self.engine,
+            self.wrong.join("\n\n")
+        );
     }
 
     async fn explain(&self, transaction: &DatabaseTransaction, statement: &Statement) -> String {

@@ -30,7 +30,9 @@ pub(crate) async fn organization(db: &Database, name: &str, owner: &AccountId) -
         metadata: Metadata::new(),
     };
     let transaction = db.begin().await.unwrap();
-    let made = identity::create_organization(&transaction, new).await.unwrap();
+    let made = identity::create_organization(&transaction, new)
+        .await
+        .unwrap();
     transaction.commit().await.unwrap();
     made
 }
@@ -63,7 +65,9 @@ pub(crate) async fn some_project(db: &Database) -> ProjectId {
 
 /// A live key.
 pub(crate) async fn key(db: &Database, owner: &AccountId, hash: &str) -> ApiKey {
-    identity::create_api_key(db.writer(), new_key(owner, hash)).await.unwrap()
+    identity::create_api_key(db.writer(), new_key(owner, hash))
+        .await
+        .unwrap()
 }
 
 /// A key that is still to be made.
@@ -102,7 +106,10 @@ pub(crate) fn new_operation(namespace: &str, name: &str) -> NewOperation {
 
 /// Stored definitions of these names in a namespace.
 pub(crate) async fn operations(db: &Database, namespace: &str, names: &[&str]) -> Vec<Operation> {
-    let new = names.iter().map(|name| new_operation(namespace, name)).collect();
+    let new = names
+        .iter()
+        .map(|name| new_operation(namespace, name))
+        .collect();
     let transaction = db.begin().await.unwrap();
     let stored = spokes::upsert_operations(&transaction, new).await.unwrap();
     transaction.commit().await.unwrap();
@@ -112,5 +119,9 @@ pub(crate) async fn operations(db: &Database, namespace: &str, names: &[&str]) -
 /// What a member of some organizations may see.
 pub(crate) fn member(account: &AccountId, orgs: &[&OrganizationId]) -> Scope {
     let orgs = orgs.iter().map(|id| (*id).clone()).collect();
-    Limits { orgs, ..Limits::new(account.clone()) }.into()
+    Limits {
+        orgs,
+        ..Limits::new(account.clone())
+    }
+    .into()
 }

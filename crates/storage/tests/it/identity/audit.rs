@@ -66,18 +66,37 @@ async fn entries_are_found_by_what_they_say_and_seen_by_whom_they_concern() {
             ..AuditFilter::default()
         };
         assert_eq!(listed(&Scope::All, &target).await.len(), 1);
-        let mine = AuditFilter { organization: Some(acme.id.clone()), ..AuditFilter::default() };
+        let mine = AuditFilter {
+            organization: Some(acme.id.clone()),
+            ..AuditFilter::default()
+        };
         assert_eq!(listed(&Scope::All, &mine).await.len(), 2);
         // A member sees its own entries, an administrator those of the organization.
-        let limits = Limits { orgs: vec![acme.id.clone()], ..Limits::new(bob.id.clone()) };
-        assert_eq!(listed(&limits.clone().into(), &AuditFilter::default()).await.len(), 1);
-        let limits = Limits { admin_of: vec![acme.id.clone()], ..limits };
+        let limits = Limits {
+            orgs: vec![acme.id.clone()],
+            ..Limits::new(bob.id.clone())
+        };
+        assert_eq!(
+            listed(&limits.clone().into(), &AuditFilter::default())
+                .await
+                .len(),
+            1
+        );
+        let limits = Limits {
+            admin_of: vec![acme.id.clone()],
+            ..limits
+        };
         let seen = listed(&limits.clone().into(), &AuditFilter::default()).await;
         assert_eq!(seen.len(), 2);
         let hidden = listed(&Scope::All, &by("task.created")).await.remove(0);
-        let found = identity::audit_by_id(db.reader(), &limits.into(), &hidden.id).await.unwrap();
+        let found = identity::audit_by_id(db.reader(), &limits.into(), &hidden.id)
+            .await
+            .unwrap();
         assert_eq!(found, None);
-        assert_eq!(hidden.details.ids.unwrap().owner_id.as_deref(), Some(ada.id.as_str()));
+        assert_eq!(
+            hidden.details.ids.unwrap().owner_id.as_deref(),
+            Some(ada.id.as_str())
+        );
     })
     .await;
 }
@@ -134,16 +153,28 @@ async fn a_chain_shows_what_was_changed_taken_out_or_moved() {
 async fn only_retention_removes_entries_and_the_switch_does_not_stay() {
     on_each_engine(async |db| {
         let ada = account(&db, "ada").await;
-        append(&db, (0..4).map(|n| entry(&ada.id, None, &format!("a.n{n}"))).collect()).await;
+        append(
+            &db,
+            (0..4)
+                .map(|n| entry(&ada.id, None, &format!("a.n{n}")))
+                .collect(),
+        )
+        .await;
         let transaction = db.begin().await.unwrap();
         let soon = time::now() + TimeDelta::seconds(1);
-        assert_eq!(identity::prune_audit(&transaction, soon, 3).await.unwrap(), 3);
+        assert_eq!(
+            identity::prune_audit(&transaction, soon, 3).await.unwrap(),
+            3
+        );
         transaction.commit().await.unwrap();
         assert_eq!(count(&db, "audit_logs", "1 = 1").await, 1);
         let refused = execute(&db, "delete from audit_logs").await.unwrap_err();
         let refused = StorageError::from(refused);
         assert!(
-            matches!(refused, StorageError::Rule { .. } | StorageError::Immutable { .. }),
+            matches!(
+                refused,
+                StorageError::Rule { .. } | StorageError::Immutable { .. }
+            ),
             "{refused:?}"
         );
     })

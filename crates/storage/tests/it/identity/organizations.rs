@@ -1,9 +1,7 @@
 //! Organizations and their members.
 
 use alkhub_storage::enums::{AccountStatus, MembershipLevel};
-use alkhub_storage::identity::{
-    self, NewOrganization, OrganizationChanges, OrganizationFilter,
-};
+use alkhub_storage::identity::{self, NewOrganization, OrganizationChanges, OrganizationFilter};
 use alkhub_storage::json::Metadata;
 use alkhub_storage::projects;
 use alkhub_storage::{Database, Organization, PageRequest, Scope, StorageError};
@@ -16,8 +14,13 @@ async fn an_organization_is_made_with_its_owner_as_a_member() {
     on_each_engine(async |db| {
         let ada = account(&db, "ada").await;
         let made = organization(&db, "acme", &ada.id).await;
-        let level = identity::membership(db.reader(), &made.id, &ada.id).await.unwrap();
-        assert_eq!(level.map(|row| row.membership_level), Some(MembershipLevel::Owner));
+        let level = identity::membership(db.reader(), &made.id, &ada.id)
+            .await
+            .unwrap();
+        assert_eq!(
+            level.map(|row| row.membership_level),
+            Some(MembershipLevel::Owner)
+        );
         for (name, slug, index) in [
             ("acme", "other", "unq_organizations_name"),
             ("other", "acme", "unq_organizations_slug"),
@@ -31,14 +34,27 @@ async fn an_organization_is_made_with_its_owner_as_a_member() {
                 metadata: Metadata::new(),
             };
             let transaction = db.begin().await.unwrap();
-            let twin = identity::create_organization(&transaction, new).await.unwrap_err();
+            let twin = identity::create_organization(&transaction, new)
+                .await
+                .unwrap_err();
             transaction.rollback().await.unwrap();
             assert!(twin.is_unique(index), "{twin:?}");
         }
-        let of = identity::organizations_of(db.reader(), &ada.id).await.unwrap();
+        let of = identity::organizations_of(db.reader(), &ada.id)
+            .await
+            .unwrap();
         assert_eq!(of.len(), 1);
-        assert_eq!((&of[0].organization, of[0].level), (&made, MembershipLevel::Owner));
-        assert_eq!(identity::organizations_owned_by(db.reader(), &ada.id).await.unwrap().len(), 1);
+        assert_eq!(
+            (&of[0].organization, of[0].level),
+            (&made, MembershipLevel::Owner)
+        );
+        assert_eq!(
+            identity::organizations_owned_by(db.reader(), &ada.id)
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
         assert_eq!(identity::count_organizations(db.reader()).await.unwrap(), 1);
     })
     .await;
@@ -55,8 +71,12 @@ async fn an_organization_is_seen_by_its_members_only() {
             (Scope::All, true),
         ] {
             let db = db.reader();
-            let by_id = identity::organization_by_id(db, &scope, &made.id).await.unwrap();
-            let by_slug = identity::organization_by_slug(db, &scope, "acme").await.unwrap();
+            let by_id = identity::organization_by_id(db, &scope, &made.id)
+                .await
+                .unwrap();
+            let by_slug = identity::organization_by_slug(db, &scope, "acme")
+                .await
+                .unwrap();
             assert_eq!((by_id.is_some(), by_slug.is_some()), (seen, seen));
             let listed = identity::list_organizations(
                 db,
@@ -73,8 +93,9 @@ async fn an_organization_is_seen_by_its_members_only() {
             member: Some(ada.id.clone()),
         };
         let page = PageRequest::default();
-        let listed =
-            identity::list_organizations(db.reader(), &Scope::All, &filter, &page).await.unwrap();
+        let listed = identity::list_organizations(db.reader(), &Scope::All, &filter, &page)
+            .await
+            .unwrap();
         assert_eq!(listed.items.len(), 1);
     })
     .await;
@@ -86,7 +107,9 @@ async fn members_come_go_and_change_their_level() {
         let (ada, bob) = (account(&db, "ada").await, account(&db, "bob").await);
         let made = organization(&db, "acme", &ada.id).await;
         let writer = db.writer();
-        identity::add_member(writer, &made.id, &bob.id, MembershipLevel::Member).await.unwrap();
+        identity::add_member(writer, &made.id, &bob.id, MembershipLevel::Member)
+            .await
+            .unwrap();
         let twice = identity::add_member(writer, &made.id, &bob.id, MembershipLevel::Member).await;
         assert!(twice.unwrap_err().is_unique("unq_org_members_org_account"));
         let raised = identity::set_member_level(writer, &made.id, &bob.id, MembershipLevel::Admin)
@@ -115,10 +138,20 @@ async fn members_come_go_and_change_their_level() {
         .await
         .unwrap();
         assert_eq!(owners.items.len(), 1);
-        let loaded = identity::load_members(db.reader(), &[made.id.clone()]).await.unwrap();
+        let loaded = identity::load_members(db.reader(), std::slice::from_ref(&made.id))
+            .await
+            .unwrap();
         assert_eq!(loaded[&made.id].len(), 2);
-        assert!(identity::remove_member(writer, &made.id, &bob.id).await.unwrap());
-        assert!(!identity::remove_member(writer, &made.id, &bob.id).await.unwrap());
+        assert!(
+            identity::remove_member(writer, &made.id, &bob.id)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !identity::remove_member(writer, &made.id, &bob.id)
+                .await
+                .unwrap()
+        );
         let owner = identity::remove_member(writer, &made.id, &ada.id).await;
         assert!(matches!(owner, Err(StorageError::Rule { .. })), "{owner:?}");
     })
@@ -174,13 +207,9 @@ async fn transfer(
     to: &alkhub_storage::ids::AccountId,
 ) -> Result<Organization, StorageError> {
     let transaction = db.begin().await.unwrap();
-    let done = identity::transfer_ownership(
-        &transaction,
-        &organization.id,
-        to,
-        MembershipLevel::Admin,
-    )
-    .await;
+    let done =
+        identity::transfer_ownership(&transaction, &organization.id, to, MembershipLevel::Admin)
+            .await;
     transaction.commit().await.unwrap();
     done
 }
@@ -196,18 +225,28 @@ async fn projects_of_a_deleted_organization_belong_to_its_owner() {
             gitea_org_name: Some(Some("acme".to_owned())),
             ..OrganizationChanges::default()
         };
-        identity::update_organization(db.writer(), &made.id, changes).await.unwrap();
-        let linked = identity::organizations_by_gitea_name(db.reader(), "acme").await.unwrap();
+        identity::update_organization(db.writer(), &made.id, changes)
+            .await
+            .unwrap();
+        let linked = identity::organizations_by_gitea_name(db.reader(), "acme")
+            .await
+            .unwrap();
         assert_eq!(linked.len(), 1);
         let transaction = db.begin().await.unwrap();
-        let detached = identity::delete_organization(&transaction, &made.id).await.unwrap();
+        let detached = identity::delete_organization(&transaction, &made.id)
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
         assert_eq!((detached.projects, detached.clients), (1, 0));
-        let kept = projects::project_by_id(db.reader(), &Scope::account(ada.id.clone()), &inside.id)
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!((kept.org_id.as_ref(), kept.metadata.text("ownerId")), (None, Some(ada.id.as_str())));
+        let kept =
+            projects::project_by_id(db.reader(), &Scope::account(ada.id.clone()), &inside.id)
+                .await
+                .unwrap()
+                .unwrap();
+        assert_eq!(
+            (kept.org_id.as_ref(), kept.metadata.text("ownerId")),
+            (None, Some(ada.id.as_str()))
+        );
         let gone = identity::delete_organization(db.writer(), &made.id).await;
         assert!(matches!(gone, Err(StorageError::NotFound)));
     })
