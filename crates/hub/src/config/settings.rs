@@ -317,12 +317,6 @@ pub const SETTINGS: &[Setting] = &[
     )
     .live(),
     setting(
-        "calls.maxDepth",
-        integer(1, 1_000),
-        "32",
-        "How deep calls may be nested.",
-    ),
-    setting(
         "calls.recordCap",
         size(KIB, 16 * MIB),
         "64KiB",

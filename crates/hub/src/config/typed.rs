@@ -156,8 +156,6 @@ pub struct CallsConfig {
     /// Longest time a caller may ask for; at least `deadline`.
     #[serde(deserialize_with = "millis")]
     pub max_deadline: Duration,
-    /// How deep calls may be nested.
-    pub max_depth: u32,
     /// Largest input or output recorded whole, in bytes.
     pub record_cap: usize,
 }
