@@ -6,6 +6,7 @@ mod dependencies;
 mod export;
 mod import;
 mod import_rules;
+mod large;
 mod making;
 mod mappings;
 mod ready;

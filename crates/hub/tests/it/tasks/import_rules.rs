@@ -206,7 +206,7 @@ async fn imports_at_once_do_not_mix() {
                 .collect();
             import(hub, &project, &files).await
         };
-        tokio::join!(run("low"), run("high"), run("medium"));
+        futures::future::join_all(["low", "high", "medium"].map(run)).await;
         let listed = hub
             .ok("task.list", json!({ "projectId": project, "limit": 500 }))
             .await;
