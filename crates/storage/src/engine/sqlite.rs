@@ -7,10 +7,10 @@ use std::time::Duration;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SimpleExpr};
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sea_orm::sqlx::{self, ConnectOptions};
+use sea_orm::sqlx::{self, ConnectOptions, Connection};
 use sea_orm::{DatabaseConnection, QueryFilter, QuerySelect, Select, SqlxSqliteConnector};
 use serde_json::{Map, Value};
 
@@ -60,6 +60,7 @@ pub(crate) async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(outside_transactions(connection)))
         .acquire_timeout(WRITER_TIMEOUT)
         .connect_with(writing)
         .await?;
@@ -67,6 +68,7 @@ pub(crate) async fn connect(
         .max_connections(readers)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(outside_transactions(connection)))
         .acquire_timeout(READER_TIMEOUT)
         .connect_with(reading)
         .await?;
@@ -74,6 +76,19 @@ pub(crate) async fn connect(
         SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
         SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
     ))
+}
+
+/// Whether a connection that comes back is outside of every transaction; one that is not is closed.
+///
+/// On a full disk SQLite rolls back by itself, the driver's own ROLLBACK then fails, and the driver goes
+/// on counting a transaction that is over. Transactions begun later would only be savepoints inside of
+/// something that nobody ever commits: answered, visible to the writer, and lost.
+async fn outside_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may still stand in the queue of the connection's thread; this waits for it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// The name of the network file system a path lies on; none for local ones.

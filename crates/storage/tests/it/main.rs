@@ -13,6 +13,7 @@ mod entities;
 mod errors;
 mod explain;
 mod identity;
+mod lost_transactions;
 mod meta;
 mod migrate;
 mod on_delete;
