@@ -5,9 +5,9 @@
 //! secrets, bodies, prompts or the input and output of calls.
 
 use alkhub_storage::identity::{self as queries, NewAuditEntry};
+use alkhub_storage::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
 use alkhub_storage::json::{AuditDetails, AuditRequest, AuditTarget};
 use alkhub_storage::{ConnectionTrait, StorageError};
-use alkhub_storage::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
 use serde_json::{Map, Value, json};
 
 use crate::auth::Origin;
@@ -105,7 +105,10 @@ pub(crate) struct Entry {
 impl Entry {
     /// An entry about one row.
     pub(crate) fn about(kind: &'static str, id: &impl ToString, label: &str) -> Self {
-        Self { target: Some((kind, id.to_string(), label.to_owned())), ..Self::default() }
+        Self {
+            target: Some((kind, id.to_string(), label.to_owned())),
+            ..Self::default()
+        }
     }
 
     /// Names the organization the row belongs to.
@@ -153,15 +156,20 @@ pub(crate) async fn write(
         action: <&str>::from(action).to_owned(),
         details,
     };
-    queries::append_audit(transaction, vec![row]).await.map(|_written| ())
+    queries::append_audit(transaction, vec![row])
+        .await
+        .map(|_written| ())
 }
 
 fn details(actor: &Actor, entry: &Entry) -> AuditDetails {
     let cut = |value: &Option<Value>| {
-        value.clone().filter(|value| !value.is_null()).map(|mut value| {
-            cut_texts(&mut value);
-            value
-        })
+        value
+            .clone()
+            .filter(|value| !value.is_null())
+            .map(|mut value| {
+                cut_texts(&mut value);
+                value
+            })
     };
     let short = |text: &Option<String>| {
         text.clone().map(|mut text| {
@@ -190,7 +198,9 @@ fn details(actor: &Actor, entry: &Entry) -> AuditDetails {
     if json!(details).to_string().len() > MAX_DETAILS {
         details.before = None;
         details.after = None;
-        details.extra.insert("truncated".to_owned(), Value::Bool(true));
+        details
+            .extra
+            .insert("truncated".to_owned(), Value::Bool(true));
     }
     details
 }
@@ -212,7 +222,10 @@ fn cut_texts(value: &mut Value) {
 
 fn cut_text(text: &mut String) {
     if text.len() > MAX_TEXT {
-        let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=MAX_TEXT)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alkhub_operations::{CallError, ErrorCode};
-use alkhub_storage::identity as queries;
-use alkhub_storage::{Database, StorageError};
 use alkhub_storage::enums::AccountStatus;
+use alkhub_storage::identity as queries;
 use alkhub_storage::ids::ApiKeyId;
+use alkhub_storage::{Database, StorageError};
 use chrono::{DateTime, Utc};
 use moka::Expiry;
 use moka::sync::Cache;
@@ -50,7 +50,11 @@ impl Origin {
     /// The hub itself.
     #[must_use]
     pub fn internal() -> Self {
-        Self { surface: Surface::Internal, ip: None, user_agent: None }
+        Self {
+            surface: Surface::Internal,
+            ip: None,
+            user_agent: None,
+        }
     }
 }
 
@@ -80,7 +84,10 @@ pub(crate) enum Refusal {
 /// The outcome of a look-up.
 pub(crate) enum Authentication {
     Accepted(Arc<Principal>),
-    Refused { why: Refusal, key_prefix: Option<String> },
+    Refused {
+        why: Refusal,
+        key_prefix: Option<String>,
+    },
     /// Good key, but its account may not act.
     Inactive(Arc<Principal>),
 }
@@ -103,8 +110,15 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(database: Database, times: CacheTimes) -> Self {
-        let cache = Cache::builder().max_capacity(times.size).expire_after(Times(times)).build();
-        Self { database, cache, generation: Mutex::new(0) }
+        let cache = Cache::builder()
+            .max_capacity(times.size)
+            .expire_after(Times(times))
+            .build();
+        Self {
+            database,
+            cache,
+            generation: Mutex::new(0),
+        }
     }
 
     /// Finds who stands behind a credential.
@@ -116,7 +130,12 @@ impl Authenticator {
         &self,
         credential: &Credential,
     ) -> Result<Authentication, CallError> {
-        let refused = |why| Ok(Authentication::Refused { why, key_prefix: None });
+        let refused = |why| {
+            Ok(Authentication::Refused {
+                why,
+                key_prefix: None,
+            })
+        };
         let key = match credential {
             Credential::None => return refused(Refusal::Missing),
             Credential::Malformed => return refused(Refusal::Malformed),
@@ -128,14 +147,20 @@ impl Authenticator {
         let hash = keys::hash(key);
         let Some(principal) = self.look_up(&hash).await? else {
             let key_prefix = Some(keys::shown_prefix(key));
-            return Ok(Authentication::Refused { why: Refusal::Unknown, key_prefix });
+            return Ok(Authentication::Refused {
+                why: Refusal::Unknown,
+                key_prefix,
+            });
         };
         Ok(judge(principal, Utc::now()))
     }
 
     /// Forgets everything that was looked up: after any change of a key, an account, a membership.
     pub(crate) fn forget(&self) {
-        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generation = self
+            .generation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *generation += 1;
         self.cache.invalidate_all();
     }
@@ -144,13 +169,19 @@ impl Authenticator {
         if let Some(known) = self.cache.get(hash) {
             return Ok(known);
         }
-        let before = *self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *self
+            .generation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let found = self.load(hash).await.map_err(|problem| {
             tracing::warn!(error = %problem, "a key could not be looked up");
             CallError::new(ErrorCode::UNAVAILABLE, "the database is not available")
                 .with_details(serde_json::json!({ "retryAfterMs": 2_000 }))
         })?;
-        let generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self
+            .generation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if *generation == before {
             self.cache.insert(hash.to_owned(), found.clone());
         }
@@ -208,8 +239,11 @@ pub(crate) fn unauthenticated(why: Refusal) -> CallError {
 /// The answer to a good key whose account is suspended or deactivated.
 pub(crate) fn account_inactive(principal: &Principal) -> CallError {
     let status = principal.account.status;
-    CallError::new(ErrorCode::ACCOUNT_INACTIVE, format!("this account is {status}"))
-        .with_details(serde_json::json!({ "status": status }))
+    CallError::new(
+        ErrorCode::ACCOUNT_INACTIVE,
+        format!("this account is {status}"),
+    )
+    .with_details(serde_json::json!({ "status": status }))
 }
 
 /// Hits are kept long, misses short: guessing must not hammer the database.
@@ -222,7 +256,11 @@ impl Expiry<String, Option<Arc<Principal>>> for Times {
         found: &Option<Arc<Principal>>,
         _now: Instant,
     ) -> Option<Duration> {
-        Some(if found.is_some() { self.0.hit } else { self.0.miss })
+        Some(if found.is_some() {
+            self.0.hit
+        } else {
+            self.0.miss
+        })
     }
 }
 

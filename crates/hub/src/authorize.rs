@@ -32,12 +32,20 @@ pub(crate) fn authorize(
 /// scope of an area that it asks for.
 pub(crate) fn may_see(principal: &Principal, entry: &Entry) -> bool {
     let control = &entry.spec().access_control;
-    let asked = || control.required_scopes.iter().chain(&control.required_scopes_any);
+    let asked = || {
+        control
+            .required_scopes
+            .iter()
+            .chain(&control.required_scopes_any)
+    };
     principal.narrowing.allows_operation(entry.id().as_str())
         && (asked().next().is_none()
             || asked().any(|asked| {
                 let area = scopes::area(asked);
-                principal.scopes.iter().any(|held| scopes::area(held) == area)
+                principal
+                    .scopes
+                    .iter()
+                    .any(|held| scopes::area(held) == area)
             }))
 }
 
@@ -49,8 +57,12 @@ pub(crate) fn may_call(principal: &Principal, entry: &Entry) -> bool {
 /// The scopes the caller lacks for the operation; of alternatives all are named.
 pub(crate) fn missing_scopes(principal: &Principal, entry: &Entry) -> Vec<String> {
     let control = &entry.spec().access_control;
-    let mut missing: Vec<String> =
-        control.required_scopes.iter().filter(|scope| !principal.has(scope)).cloned().collect();
+    let mut missing: Vec<String> = control
+        .required_scopes
+        .iter()
+        .filter(|scope| !principal.has(scope))
+        .cloned()
+        .collect();
     let any = &control.required_scopes_any;
     if !any.is_empty() && !any.iter().any(|scope| principal.has(scope)) {
         missing.extend(any.iter().cloned());

@@ -30,7 +30,10 @@ pub(crate) fn row_of(spec: &OperationSpec) -> Result<NewOperation, serde_json::E
     let wire = serde_json::to_value(spec)?;
     let extension: Map<String, Value> = ["idempotent", "record", "timeoutMs", "resourceIdFrom"]
         .iter()
-        .filter_map(|key| wire.get(*key).map(|value| ((*key).to_owned(), value.clone())))
+        .filter_map(|key| {
+            wire.get(*key)
+                .map(|value| ((*key).to_owned(), value.clone()))
+        })
         .collect();
     Ok(NewOperation {
         namespace: spec.namespace.to_string(),

@@ -66,7 +66,11 @@ fn storage_error(error: StorageError) -> CallError {
             CallError::new(ErrorCode::STALE, "the row was changed since it was read")
         }
         StorageError::Cursor => CallError::validation(
-            vec![Issue::new("/cursor", "cursor", "is not a cursor of this list with these filters")],
+            vec![Issue::new(
+                "/cursor",
+                "cursor",
+                "is not a cursor of this list with these filters",
+            )],
             "the cursor does not belong to this list",
         ),
         StorageError::Busy => unavailable("too many writers at once", "busy"),

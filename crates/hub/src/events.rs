@@ -45,12 +45,18 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn new() -> Self {
-        Self { tasks: broadcast::Sender::new(HELD) }
+        Self {
+            tasks: broadcast::Sender::new(HELD),
+        }
     }
 
     /// Tells watchers; call it after the commit.
     pub(crate) fn task(&self, project: &ProjectId, task: Option<&TaskId>, change: TaskChange) {
-        let event = TaskEvent { project: project.clone(), task: task.cloned(), change };
+        let event = TaskEvent {
+            project: project.clone(),
+            task: task.cloned(),
+            change,
+        };
         // Without a watcher there is nobody to tell.
         let _nobody = self.tasks.send(event);
     }

@@ -5,12 +5,12 @@ mod keys;
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
-use alkhub_storage::entity::accounts;
-use alkhub_storage::identity::{self as queries, AccountFilter, NewAccount};
-use alkhub_storage::time::format as to_wire;
 use alkhub_storage::StorageResultExt as _;
+use alkhub_storage::entity::accounts;
 use alkhub_storage::enums::{AccessLevel, AccountStatus};
+use alkhub_storage::identity::{self as queries, AccountFilter, NewAccount};
 use alkhub_storage::ids::{AccountId, OrganizationId};
+use alkhub_storage::time::format as to_wire;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -28,7 +28,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         operation::<AccountCreate, AccountView>("account.create", OperationType::Mutation)
             .description("Makes an account for a person or a machine.")
             .scopes(&["account:admin"])
-            .error("CONFLICT", "email_taken: another account has this e-mail address")
+            .error(
+                "CONFLICT",
+                "email_taken: another account has this e-mail address",
+            )
             .handler(handle(create)),
         operation::<AccountGet, AccountView>("account.get", OperationType::Query)
             .description(
@@ -173,7 +176,9 @@ async fn get(call: Call, input: Arc<AccountGet>) -> Result<AccountView, HubError
         }
         (None, None) => Some(principal.account.clone()),
     };
-    let Some(account) = found else { return Err(CallError::not_found(NOT_FOUND).into()) };
+    let Some(account) = found else {
+        return Err(CallError::not_found(NOT_FOUND).into());
+    };
     if account.id == principal.account.id || may_read(&call, &account.id).await? {
         return Ok(AccountView::from(&account));
     }

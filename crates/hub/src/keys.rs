@@ -89,11 +89,13 @@ pub(crate) fn shown_prefix(key: &SecretString) -> String {
 /// Lower-case hexadecimal digits of the bytes.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing into a String cannot fail.
+            let _infallible = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn checksum(body: &str) -> String {
@@ -115,7 +117,9 @@ mod tests {
         let key = generate(Kind::Account).unwrap();
         assert_eq!(key.expose_secret().len(), 53);
         assert!(well_formed(key.expose_secret()));
-        assert!(well_formed(generate(Kind::Session).unwrap().expose_secret()));
+        assert!(well_formed(
+            generate(Kind::Session).unwrap().expose_secret()
+        ));
     }
 
     #[test]
@@ -124,7 +128,10 @@ mod tests {
         for at in 0..key.len() {
             let mut other = key.clone().into_bytes();
             other[at] = if other[at] == b'x' { b'y' } else { b'x' };
-            assert!(!well_formed(std::str::from_utf8(&other).unwrap()), "at {at}");
+            assert!(
+                !well_formed(std::str::from_utf8(&other).unwrap()),
+                "at {at}"
+            );
         }
     }
 
@@ -138,6 +145,9 @@ mod tests {
     #[test]
     fn hash_is_the_hex_of_sha_256() {
         let hash = hash(&SecretString::from("abc".to_owned()));
-        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hash,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

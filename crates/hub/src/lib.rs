@@ -75,7 +75,11 @@ impl Hub {
     #[must_use]
     pub fn body_limit(&self, operation: &str) -> usize {
         let server = &self.state.config().server;
-        if IMPORTS.contains(&operation) { server.import_limit } else { server.body_limit }
+        if IMPORTS.contains(&operation) {
+            server.import_limit
+        } else {
+            server.body_limit
+        }
     }
 
     /// The settings in force.
@@ -103,11 +107,21 @@ impl Hub {
     pub async fn shutdown(&self, drain: Duration) {
         self.begin_drain();
         self.state.running.close();
-        if tokio::time::timeout(drain, self.state.running.wait()).await.is_err() {
+        if tokio::time::timeout(drain, self.state.running.wait())
+            .await
+            .is_err()
+        {
             let left = self.state.running.len();
-            tracing::warn!(left, "calls were still running at the end of the drain time");
+            tracing::warn!(
+                left,
+                "calls were still running at the end of the drain time"
+            );
         }
-        let unwritten = self.state.recorder.close(self.state.config().recorder.deadline).await;
+        let unwritten = self
+            .state
+            .recorder
+            .close(self.state.config().recorder.deadline)
+            .await;
         for request_id in unwritten {
             tracing::error!(%request_id, "the record of a call was not written before the stop");
         }

@@ -75,11 +75,15 @@ impl Limits {
     /// # Errors
     /// `RATE_LIMITED` with the time after which the next call is welcome.
     pub(crate) fn take(&self, key: &ApiKeyId, rate: Rate) -> Result<(), CallError> {
-        let Some(per_second) = NonZeroU32::new(rate.per_second) else { return Ok(()) };
+        let Some(per_second) = NonZeroU32::new(rate.per_second) else {
+            return Ok(());
+        };
         let burst = NonZeroU32::new(rate.burst).unwrap_or(per_second);
         // The rate is part of the cache's key: a changed setting starts a new count at once.
         let limiter = self.rates.get_with((key.clone(), rate), || {
-            Arc::new(RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst)))
+            Arc::new(RateLimiter::direct(
+                Quota::per_second(per_second).allow_burst(burst),
+            ))
         });
         limiter.check().map_err(|early| {
             let wait = early.wait_time_from(self.clock.now());
@@ -102,7 +106,11 @@ impl Limits {
         let of_account = running.accounts.get(account).copied().unwrap_or(0);
         let wait = Duration::from_secs(1);
         if allowed.per_key != 0 && of_key >= allowed.per_key {
-            return Err(rate_limited("this key has too many calls running", "concurrency", wait));
+            return Err(rate_limited(
+                "this key has too many calls running",
+                "concurrency",
+                wait,
+            ));
         }
         if allowed.per_account != 0 && of_account >= allowed.per_account {
             let message = "this account has too many calls running";
@@ -131,17 +139,29 @@ impl Limits {
             return Ok(());
         }
         let message = "too many failed attempts from this address";
-        Err(rate_limited(message, "failed_attempts", ATTEMPT_WINDOW.saturating_sub(age)))
+        Err(rate_limited(
+            message,
+            "failed_attempts",
+            ATTEMPT_WINDOW.saturating_sub(age),
+        ))
     }
 
     /// Remembers one failed attempt of the address.
     pub(crate) fn count_failed_attempt(&self, address: Option<IpAddr>) {
         let Some(address) = address else { return };
-        let fresh = || Arc::new(Mutex::new(Attempts { since: Instant::now(), failed: 0 }));
+        let fresh = || {
+            Arc::new(Mutex::new(Attempts {
+                since: Instant::now(),
+                failed: 0,
+            }))
+        };
         let entry = self.attempts.get_with(address, fresh);
         let mut attempts = entry.lock().unwrap_or_else(PoisonError::into_inner);
         if attempts.since.elapsed() >= ATTEMPT_WINDOW {
-            *attempts = Attempts { since: Instant::now(), failed: 0 };
+            *attempts = Attempts {
+                since: Instant::now(),
+                failed: 0,
+            };
         }
         attempts.failed = attempts.failed.saturating_add(1);
     }
@@ -183,14 +203,19 @@ mod tests {
     use super::*;
 
     fn retry_after(error: &CallError) -> u64 {
-        error.details.as_ref().unwrap()["retryAfterMs"].as_u64().unwrap()
+        error.details.as_ref().unwrap()["retryAfterMs"]
+            .as_u64()
+            .unwrap()
     }
 
     #[test]
     fn burst_is_allowed_and_the_next_call_is_told_when_to_come_back() {
         let limits = Limits::new();
         let key = ApiKeyId::random();
-        let rate = Rate { per_second: 1, burst: 3 };
+        let rate = Rate {
+            per_second: 1,
+            burst: 3,
+        };
         for _ in 0..3 {
             limits.take(&key, rate).unwrap();
         }
@@ -198,14 +223,25 @@ mod tests {
         assert_eq!(error.code, ErrorCode::RATE_LIMITED);
         assert!((1..=1_000).contains(&retry_after(&error)));
         limits.take(&ApiKeyId::random(), rate).unwrap();
-        limits.take(&key, Rate { per_second: 0, burst: 0 }).unwrap();
+        limits
+            .take(
+                &key,
+                Rate {
+                    per_second: 0,
+                    burst: 0,
+                },
+            )
+            .unwrap();
     }
 
     #[test]
     fn running_calls_are_counted_by_key_and_by_account_until_dropped() {
         let limits = Limits::new();
         let (one, two, account) = (ApiKeyId::random(), ApiKeyId::random(), AccountId::random());
-        let allowed = Concurrency { per_key: 2, per_account: 3 };
+        let allowed = Concurrency {
+            per_key: 2,
+            per_account: 3,
+        };
         let first = limits.enter(&one, &account, allowed).unwrap();
         let _second = limits.enter(&one, &account, allowed).unwrap();
         assert!(limits.enter(&one, &account, allowed).is_err());
@@ -224,6 +260,8 @@ mod tests {
             limits.count_failed_attempt(address);
         }
         assert!(retry_after(&limits.admit_address(address).unwrap_err()) <= 60_000);
-        limits.admit_address(Some(IpAddr::from([192, 0, 2, 2]))).unwrap();
+        limits
+            .admit_address(Some(IpAddr::from([192, 0, 2, 2])))
+            .unwrap();
     }
 }

@@ -31,7 +31,10 @@ pub(crate) fn give_back_soon() {
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "glibc has no safe way to this, and no crate offers one")]
+#[expect(
+    unsafe_code,
+    reason = "glibc has no safe way to this, and no crate offers one"
+)]
 fn set_heaps(number: i32) {
     // SAFETY: mallopt takes two numbers and sets a limit that the allocator reads when a thread needs a
     // heap; an unknown parameter changes nothing.
@@ -41,7 +44,10 @@ fn set_heaps(number: i32) {
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "glibc has no safe way to this, and no crate offers one")]
+#[expect(
+    unsafe_code,
+    reason = "glibc has no safe way to this, and no crate offers one"
+)]
 fn give_back() {
     // SAFETY: malloc_trim takes a number and looks only at the allocator's own state, under its locks;
     // it may be called at any time from any thread.

@@ -42,7 +42,9 @@ impl Notice {
         key_prefix: Option<String>,
         reason: String,
     ) -> Self {
-        let address = origin.ip.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
+        let address = origin
+            .ip
+            .map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         Self {
             action: Action::AuthFailed,
             subject: address,
@@ -110,7 +112,14 @@ async fn take(
         known.notice = notice;
     } else if counted.len() < REMEMBERED {
         write(database, &notice, 1).await;
-        counted.insert(key, Counted { written: Instant::now(), pending: 0, notice });
+        counted.insert(
+            key,
+            Counted {
+                written: Instant::now(),
+                pending: 0,
+                notice,
+            },
+        );
     }
 }
 

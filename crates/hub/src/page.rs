@@ -22,7 +22,10 @@ pub(crate) struct PageView<T> {
 impl<T> PageView<T> {
     /// Turns the rows of a page into what callers see.
     pub(crate) fn of<Row>(page: Page<Row>, view: impl FnMut(Row) -> T) -> Self {
-        Self { items: page.items.into_iter().map(view).collect(), next_cursor: page.next_cursor }
+        Self {
+            items: page.items.into_iter().map(view).collect(),
+            next_cursor: page.next_cursor,
+        }
     }
 }
 

@@ -15,23 +15,23 @@ mod texts;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use alkhub_operations::Expected;
+use alkhub_operations::record::is_large;
 use alkhub_operations::{
     CallError, Caller, Context, Entry, Envelope, ErrorCode, OperationType, RecordPolicy, RequestId,
     coerce_query,
 };
-pub use alkhub_operations::Expected;
-use alkhub_operations::record::is_large;
-pub use subscribe::Subscription;
 use serde_json::{Value, json};
+pub use subscribe::Subscription;
 
 use crate::Hub;
+use crate::audit::{Action, Actor};
 use crate::auth::{self, Authentication, Credential, Origin, Principal};
 use crate::authorize;
 use crate::error::unavailable;
 use crate::limits::{Concurrency, InFlight, Rate};
 use crate::memory;
 use crate::notices::Notice;
-use crate::audit::{Action, Actor};
 use crate::repeats::{Announce, Entered, Outcome};
 use crate::state::{Host, State};
 
@@ -121,7 +121,10 @@ impl Hub {
             Ok(admitted) => admitted,
             Err(error) => return Err(refused.because(error)),
         };
-        let mut failure = Failure { request_id: admitted.request_id.clone(), ..refused };
+        let mut failure = Failure {
+            request_id: admitted.request_id.clone(),
+            ..refused
+        };
         let entry = Arc::clone(&admitted.entry);
         let (outcome, replayed) = serve(state, admitted).await;
         match outcome {
@@ -133,8 +136,10 @@ impl Hub {
             }),
             Err(error) => {
                 failure.replayed = replayed;
-                failure.declared_status =
-                    entry.spec().error(&error.code).and_then(|declared| declared.http_status);
+                failure.declared_status = entry
+                    .spec()
+                    .error(&error.code)
+                    .and_then(|declared| declared.http_status);
                 Err(failure.because(error))
             }
         }
@@ -188,15 +193,23 @@ async fn admit(
         Some(authenticate(state, &request.credential, &request.origin).await?)
     };
     if let Some(principal) = &principal {
-        refused.rotated_to = principal.key.rotated_to_id.as_ref().map(ToString::to_string);
-        state.limits.take(&principal.key.id, rate_of(state, principal))?;
+        refused.rotated_to = principal
+            .key
+            .rotated_to_id
+            .as_ref()
+            .map(ToString::to_string);
+        state
+            .limits
+            .take(&principal.key.id, rate_of(state, principal))?;
     }
     let (request_id, chosen_id) = choose_id(&request, principal.as_deref(), &refused.request_id)?;
     refused.request_id = request_id.clone();
 
     let entry = entry
         .filter(|entry| {
-            principal.as_ref().is_none_or(|principal| authorize::may_see(principal, entry))
+            principal
+                .as_ref()
+                .is_none_or(|principal| authorize::may_see(principal, entry))
         })
         .ok_or_else(|| CallError::operation_not_found(&request.operation))?;
     entry.check_kind(request.expected).inspect_err(|_refused| {
@@ -220,7 +233,11 @@ async fn admit(
                 per_key: limits.concurrency,
                 per_account: limits.account_concurrency,
             };
-            Some(state.limits.enter(&principal.key.id, &principal.account.id, allowed)?)
+            Some(
+                state
+                    .limits
+                    .enter(&principal.key.id, &principal.account.id, allowed)?,
+            )
         }
         None => None,
     };
@@ -264,7 +281,12 @@ async fn authenticate(
             if why != auth::Refusal::Missing {
                 state.limits.count_failed_attempt(origin.ip);
                 let account = &state.hub_account;
-                state.notices.give(Notice::of_stranger(account, origin, key_prefix, why.to_string()));
+                state.notices.give(Notice::of_stranger(
+                    account,
+                    origin,
+                    key_prefix,
+                    why.to_string(),
+                ));
             }
             Err(auth::unauthenticated(why))
         }
@@ -273,12 +295,16 @@ async fn authenticate(
 
 fn rate_of(state: &State, principal: &Principal) -> Rate {
     let limits = &state.config().limits;
-    let general = Rate { per_second: limits.rate, burst: limits.burst };
+    let general = Rate {
+        per_second: limits.rate,
+        burst: limits.burst,
+    };
     // A key's own limit counts when it is the lower one.
     match principal.own_rate() {
-        Some(own) if general.per_second == 0 || own < general.per_second => {
-            Rate { per_second: own, burst: own.max(1) }
-        }
+        Some(own) if general.per_second == 0 || own < general.per_second => Rate {
+            per_second: own,
+            burst: own.max(1),
+        },
         _ => general,
     }
 }
@@ -307,7 +333,10 @@ fn time_allowed(
     let own = entry.spec().ext.timeout.unwrap_or(calls.deadline);
     let allowed = requested.unwrap_or(own).min(calls.max_deadline);
     if allowed.is_zero() {
-        return Err(CallError::new(ErrorCode::TIMEOUT, "the deadline of the call has passed"));
+        return Err(CallError::new(
+            ErrorCode::TIMEOUT,
+            "the deadline of the call has passed",
+        ));
     }
     Ok(allowed)
 }
@@ -356,7 +385,10 @@ async fn serve(state: &Arc<State>, admitted: Admitted) -> (Outcome, bool) {
         return (spawn(state, call).await, false);
     }
     let deadline = admitted.deadline;
-    match state.repeats.enter(&admitted.request_id, fingerprint.clone()) {
+    match state
+        .repeats
+        .enter(&admitted.request_id, fingerprint.clone())
+    {
         Entered::Differs(error) => (Err(error), true),
         Entered::First(announce) => {
             let task = state.running.spawn(run(
@@ -365,7 +397,8 @@ async fn serve(state: &Arc<State>, admitted: Admitted) -> (Outcome, bool) {
                 fingerprint,
                 Some(announce),
             ));
-            task.await.unwrap_or_else(|died| (Err(crate::error::unforeseen(&died)), false))
+            task.await
+                .unwrap_or_else(|died| (Err(crate::error::unforeseen(&died)), false))
         }
         Entered::Repeat(mut first) => {
             let waited = tokio::time::timeout_at(deadline.into(), first.wait_for(Option::is_some));
@@ -377,19 +410,17 @@ async fn serve(state: &Arc<State>, admitted: Admitted) -> (Outcome, bool) {
             };
             match told {
                 Some(outcome) => (outcome, true),
-                None => {
-                    (record::recorded_outcome(state, &admitted, &fingerprint, deadline).await, true)
-                }
+                None => (
+                    record::recorded_outcome(state, &admitted, &fingerprint, deadline).await,
+                    true,
+                ),
             }
         }
     }
 }
 
 /// Runs the call in a task of its own, so that it goes on when the caller hangs up.
-async fn spawn(
-    state: &State,
-    call: impl Future<Output = Outcome> + Send + 'static,
-) -> Outcome {
+async fn spawn(state: &State, call: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
     state
         .running
         .spawn(call)
@@ -410,9 +441,15 @@ async fn run(
             let outcome = dispatch(&state, &mut admitted, started).await;
             (record::end(&state, &admitted, outcome).await, false)
         }
+        Ok(record::Beginning::Unrecorded) => {
+            (dispatch(&state, &mut admitted, Instant::now()).await, false)
+        }
         Ok(record::Beginning::Existing) => {
             let deadline = admitted.deadline;
-            (record::recorded_outcome(&state, &admitted, &fingerprint, deadline).await, true)
+            (
+                record::recorded_outcome(&state, &admitted, &fingerprint, deadline).await,
+                true,
+            )
         }
         Err(error) => (Err(error), false),
     };
@@ -443,7 +480,11 @@ async fn dispatch(state: &Arc<State>, admitted: &mut Admitted, started: Instant)
         Ok(envelope) => admitted.entry.validate_output(envelope),
         Err(error) => Err(error),
     };
-    if large_input || outcome.as_ref().is_ok_and(|envelope| is_large(&envelope.data)) {
+    if large_input
+        || outcome
+            .as_ref()
+            .is_ok_and(|envelope| is_large(&envelope.data))
+    {
         memory::give_back_soon();
     }
     let duration = started.elapsed();
@@ -468,7 +509,10 @@ fn host_of(state: &Arc<State>, admitted: &Admitted) -> Arc<Arc<Host>> {
 
 fn log(admitted: &Admitted, operation: &str, outcome: &Outcome, duration_ms: u64) {
     let request_id = &admitted.request_id;
-    let account_id = admitted.principal.as_ref().map(|principal| principal.account.id.to_string());
+    let account_id = admitted
+        .principal
+        .as_ref()
+        .map(|principal| principal.account.id.to_string());
     match outcome {
         Err(error) if error.code.http_status() >= 500 => {
             tracing::warn!(%request_id, operation, account_id, code = %error.code, duration_ms, "call failed");
@@ -493,6 +537,9 @@ fn record_policy(entry: &Entry) -> RecordPolicy {
 }
 
 fn timed_out() -> CallError {
-    CallError::new(ErrorCode::TIMEOUT, "the call did not end before its deadline")
-        .with_details(json!({ "retryAfterMs": 1_000 }))
+    CallError::new(
+        ErrorCode::TIMEOUT,
+        "the call did not end before its deadline",
+    )
+    .with_details(json!({ "retryAfterMs": 1_000 }))
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use alkhub_storage::entity::projects;
+use alkhub_storage::enums::MembershipLevel;
+use alkhub_storage::ids::{OrganizationId, ProjectId};
 use alkhub_storage::projects::{self as queries, NewProject, ProjectChanges, ProjectFilter};
 use alkhub_storage::time::format as to_wire;
 use alkhub_storage::{ConnectionTrait, Scope};
-use alkhub_storage::enums::MembershipLevel;
-use alkhub_storage::ids::{OrganizationId, ProjectId};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,19 @@ pub(crate) fn operations() -> Vec<Operation> {
         operation::<ProjectCreate, ProjectView>("project.create", OperationType::Mutation)
             .description("Makes a project: the caller's own, or one of an organization.")
             .scopes(&["project:write"])
-            .error("UNPROCESSABLE", "bad_repo_url: scheme not allowed, or credentials inside")
+            .error(
+                "UNPROCESSABLE",
+                "bad_repo_url: scheme not allowed, or credentials inside",
+            )
             .handler(handle(create)),
         operation::<ProjectGet, ProjectDetails>("project.get", OperationType::Query)
             .description("One project by id, or by name when only one visible project has it.")
             .scopes(&["project:read"])
             .resource("project", "read")
-            .error("CONFLICT", "ambiguous_name: several visible projects have this name")
+            .error(
+                "CONFLICT",
+                "ambiguous_name: several visible projects have this name",
+            )
             .handler(handle(get)),
         operation::<ProjectList, PageView<ProjectView>>("project.list", OperationType::Query)
             .description("The visible projects, newest first.")
@@ -47,7 +53,10 @@ pub(crate) fn operations() -> Vec<Operation> {
             .description("Changes fields of a project; moving it needs admin on both sides.")
             .scopes(&["project:write"])
             .resource("project", "write")
-            .error("UNPROCESSABLE", "bad_repo_url: scheme not allowed, or credentials inside")
+            .error(
+                "UNPROCESSABLE",
+                "bad_repo_url: scheme not allowed, or credentials inside",
+            )
             .handler(handle(update)),
     ];
     operations.extend(lifecycle::operations());
@@ -127,8 +136,18 @@ struct Counts {
 
 impl From<queries::ProjectCounts> for Counts {
     fn from(counts: queries::ProjectCounts) -> Self {
-        let queries::ProjectCounts { workspaces, sessions, tasks, spokes } = counts;
-        Self { workspaces, sessions, tasks, spokes }
+        let queries::ProjectCounts {
+            workspaces,
+            sessions,
+            tasks,
+            spokes,
+        } = counts;
+        Self {
+            workspaces,
+            sessions,
+            tasks,
+            spokes,
+        }
     }
 }
 
@@ -161,7 +180,9 @@ fn git() -> String {
 async fn create(call: Call, input: Arc<ProjectCreate>) -> Result<ProjectView, HubError> {
     let principal = call.principal()?;
     let mut issues = Issues::default();
-    let name = issues.take(rules::name("/name", &input.name)).unwrap_or_default();
+    let name = issues
+        .take(rules::name("/name", &input.name))
+        .unwrap_or_default();
     let directory = location(&mut issues, "/directory", input.directory.as_ref());
     let repo_url = location(&mut issues, "/repoUrl", input.repo_url.as_ref());
     let vcs = issues.take(rules::name("/vcs", &input.vcs));
@@ -169,8 +190,9 @@ async fn create(call: Call, input: Arc<ProjectCreate>) -> Result<ProjectView, Hu
     let icon_color = location(&mut issues, "/iconColor", input.icon_color.as_ref());
     let none = Map::new();
     let given = input.metadata.as_ref().unwrap_or(&none);
-    let mut metadata =
-        issues.take_all(rules::metadata_patch("projects", &none, given)).unwrap_or_default();
+    let mut metadata = issues
+        .take_all(rules::metadata_patch("projects", &none, given))
+        .unwrap_or_default();
     issues.finish()?;
     check_repo_url(&call, repo_url.as_deref())?;
     if principal.narrowing.ids("project").is_some() {
@@ -185,8 +207,16 @@ async fn create(call: Call, input: Arc<ProjectCreate>) -> Result<ProjectView, Hu
         }
     }
 
-    let new =
-        NewProject { org_id, name, directory, repo_url, vcs, icon_url, icon_color, metadata: metadata.into() };
+    let new = NewProject {
+        org_id,
+        name,
+        directory,
+        repo_url,
+        vcs,
+        icon_url,
+        icon_color,
+        metadata: metadata.into(),
+    };
     let transaction = call.begin().await?;
     let project = queries::create_project(&transaction, new).await?;
     let entry = about(&project);
@@ -201,7 +231,11 @@ fn require_member(call: &Call, organization: &OrganizationId) -> Result<(), HubE
     let everywhere = principal.is_admin() && call.config().auth.admin_sees_all;
     let visible = principal.narrowing.allows("org", organization.as_ref())
         && (everywhere || principal.level_in(organization).is_some());
-    if visible { Ok(()) } else { Err(CallError::not_found(NOT_FOUND).into()) }
+    if visible {
+        Ok(())
+    } else {
+        Err(CallError::not_found(NOT_FOUND).into())
+    }
 }
 
 fn location(issues: &mut Issues, field: &str, text: Option<&String>) -> Option<String> {
@@ -221,17 +255,23 @@ fn check_repo_url(call: &Call, repo_url: Option<&str>) -> Result<(), HubError> {
         return if short_ssh && schemes.iter().any(|scheme| scheme == "ssh") {
             Ok(())
         } else {
-            Err(refuse("this is no repository address: give a URL, or user@host:path".to_owned()))
+            Err(refuse(
+                "this is no repository address: give a URL, or user@host:path".to_owned(),
+            ))
         };
     }
     let url = url::Url::parse(text).map_err(|bad| refuse(format!("this is no URL: {bad}")))?;
     if !schemes.iter().any(|scheme| scheme == url.scheme()) {
         let allowed = schemes.join(", ");
-        return Err(refuse(format!("this scheme is not allowed here; allowed: {allowed}")));
+        return Err(refuse(format!(
+            "this scheme is not allowed here; allowed: {allowed}"
+        )));
     }
     let user_is_plain = url.username().is_empty() || url.scheme() == "ssh";
     if url.password().is_some() || !user_is_plain {
-        return Err(refuse("the address carries credentials; take them out".to_owned()));
+        return Err(refuse(
+            "the address carries credentials; take them out".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -262,11 +302,16 @@ async fn get(call: Call, input: Arc<ProjectGet>) -> Result<ProjectDetails, HubEr
             found.pop().ok_or_else(|| CallError::not_found(NOT_FOUND))?
         }
         _ => {
-            return Err(CallError::validation_field("/id", "one_of", "give either id or name").into());
+            return Err(
+                CallError::validation_field("/id", "one_of", "give either id or name").into(),
+            );
         }
     };
     let counts = queries::project_counts(reader, &project.id).await?.into();
-    Ok(ProjectDetails { project: ProjectView::from(&project), counts })
+    Ok(ProjectDetails {
+        project: ProjectView::from(&project),
+        counts,
+    })
 }
 
 /// The project, if the caller may see it.
@@ -368,14 +413,19 @@ fn checked_changes(
 ) -> Result<(ProjectChanges, Option<DateTime<Utc>>), HubError> {
     let mut issues = Issues::default();
     let mut text = |field: &str, given: &Option<Option<String>>| {
-        given.as_ref().map(|value| location(&mut issues, field, value.as_ref()))
+        given
+            .as_ref()
+            .map(|value| location(&mut issues, field, value.as_ref()))
     };
     let directory = text("/directory", &input.directory);
     let repo_url = text("/repoUrl", &input.repo_url);
     let vcs = text("/vcs", &input.vcs);
     let icon_url = text("/iconUrl", &input.icon_url);
     let icon_color = text("/iconColor", &input.icon_color);
-    let name = input.name.as_deref().and_then(|name| issues.take(rules::name("/name", name)));
+    let name = input
+        .name
+        .as_deref()
+        .and_then(|name| issues.take(rules::name("/name", name)));
     let metadata = input.metadata.as_ref().and_then(|patch| {
         issues.take_all(rules::metadata_patch("projects", &before.metadata.0, patch))
     });
@@ -410,7 +460,10 @@ fn move_to(
         require_member(call, organization)?;
         call.require_level(Some(organization), MembershipLevel::Admin)?;
     }
-    let mut metadata = changes.metadata.take().unwrap_or_else(|| before.metadata.clone());
+    let mut metadata = changes
+        .metadata
+        .take()
+        .unwrap_or_else(|| before.metadata.clone());
     if target.is_none() {
         let owner = call.principal()?.account.id.clone();
         metadata.0.insert("ownerId".to_owned(), json!(owner));

@@ -31,11 +31,21 @@ impl Hub {
 }
 
 pub(crate) async fn of(state: &State) -> Readiness {
-    let database = matches!(tokio::time::timeout(PING, state.database.ping()).await, Ok(Ok(())));
+    let database = matches!(
+        tokio::time::timeout(PING, state.database.ping()).await,
+        Ok(Ok(()))
+    );
     let checks = BTreeMap::from([
         ("database", database),
-        ("recorder", !state.recorder.stalled() && state.recorder.fill() < QUEUE_FULL),
+        (
+            "recorder",
+            !state.recorder.stalled() && state.recorder.fill() < QUEUE_FULL,
+        ),
     ]);
     let draining = state.draining();
-    Readiness { ready: !draining && checks.values().all(|good| *good), checks, draining }
+    Readiness {
+        ready: !draining && checks.values().all(|good| *good),
+        checks,
+        draining,
+    }
 }

@@ -65,15 +65,18 @@ impl RecordError {
     /// The error a caller gets; `executed` says whether the handler had run.
     pub(crate) fn into_call_error(self, request_id: &RequestId, executed: bool) -> CallError {
         match self {
-            Self::Unavailable | Self::Late => {
-                CallError::new(ErrorCode::UNAVAILABLE, "the database is not available").with_details(
-                    json!({ "executed": executed, "requestId": request_id, "retryAfterMs": 2_000 }),
-                )
-            }
-            Self::Refused(_) => {
-                CallError::new(ErrorCode::RECORD_FAILED, "the record of this call could not be written")
-                    .with_details(json!({ "executed": executed, "requestId": request_id }))
-            }
+            Self::Unavailable | Self::Late => CallError::new(
+                ErrorCode::UNAVAILABLE,
+                "the database is not available",
+            )
+            .with_details(
+                json!({ "executed": executed, "requestId": request_id, "retryAfterMs": 2_000 }),
+            ),
+            Self::Refused(_) => CallError::new(
+                ErrorCode::RECORD_FAILED,
+                "the record of this call could not be written",
+            )
+            .with_details(json!({ "executed": executed, "requestId": request_id })),
         }
     }
 }
@@ -90,9 +93,16 @@ struct Shared {
     // Counted in KiB, because a semaphore counts in 32 bits.
     bytes: Arc<Semaphore>,
     limits: RecorderLimits,
-    stalled_since: Mutex<Option<Instant>>,
+    stalled: Mutex<Option<Stall>>,
     closing: AtomicBool,
     drained: Notify,
+}
+
+/// Since when no batch could be written, and why.
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    since: Instant,
+    disk_full: bool,
 }
 
 #[derive(Default)]
@@ -129,7 +139,7 @@ impl Recorder {
             room: Arc::new(Semaphore::new(limits.queue)),
             bytes: Arc::new(Semaphore::new(kib(limits.queue_bytes) as usize)),
             limits,
-            stalled_since: Mutex::new(None),
+            stalled: Mutex::new(None),
             closing: AtomicBool::new(false),
             drained: Notify::new(),
         });
@@ -142,7 +152,11 @@ impl Recorder {
     /// # Errors
     /// [`RecordError::Unavailable`] when there is no room within `patience` or the database has been
     /// away; the call has then not been recorded and must not run.
-    pub(crate) async fn begin(&self, call: NewCall, patience: Duration) -> Result<Begun, RecordError> {
+    pub(crate) async fn begin(
+        &self,
+        call: NewCall,
+        patience: Duration,
+    ) -> Result<Begun, RecordError> {
         let asked = Instant::now();
         let given_up = CallEnd {
             request_id: call.request_id.clone(),
@@ -161,7 +175,10 @@ impl Recorder {
             Ok(outcome) => outcome.map_err(|_closed| RecordError::Unavailable)?,
             Err(_late) => {
                 // It may be written yet; then as what it is, a call that never ran.
-                self.give_up(CallEnd { completed_at: alkhub_storage::time::now(), ..given_up });
+                self.give_up(CallEnd {
+                    completed_at: alkhub_storage::time::now(),
+                    ..given_up
+                });
                 Err(RecordError::Unavailable)
             }
         }
@@ -170,7 +187,9 @@ impl Recorder {
     fn give_up(&self, end: CallEnd) {
         let mut state = self.shared.lock();
         let request_id = end.request_id.clone();
-        let Some(live) = state.live.get_mut(&request_id) else { return };
+        let Some(live) = state.live.get_mut(&request_id) else {
+            return;
+        };
         live.end = Some(end);
         if !live.queued {
             live.queued = true;
@@ -237,7 +256,9 @@ impl Recorder {
             let request_id = end.request_id.clone();
             // A call that is no longer live had its beginning refused; there is nothing to end.
             let Some(live) = state.live.get_mut(&request_id) else {
-                return Err(RecordError::Refused("its beginning was not recorded".to_owned()));
+                return Err(RecordError::Refused(
+                    "its beginning was not recorded".to_owned(),
+                ));
             };
             live.end = Some(end);
             live.ended = Some(sender);
@@ -256,14 +277,24 @@ impl Recorder {
 
     /// True while the database has not taken a batch for longer than a second.
     pub(crate) fn stalled(&self) -> bool {
-        self.shared.stalled().is_some_and(|since| since.elapsed() >= PATIENCE)
+        self.shared
+            .stalled()
+            .is_some_and(|stall| stall.since.elapsed() >= PATIENCE)
+    }
+
+    /// True while nothing can be written because the disk is full; what is stored can still be read.
+    pub(crate) fn disk_full(&self) -> bool {
+        self.shared.stalled().is_some_and(|stall| stall.disk_full)
     }
 
     /// Share of the room for new calls that is taken, 0 to 1.
     pub(crate) fn fill(&self) -> f64 {
         let queue = self.shared.limits.queue;
         let free = self.shared.room.available_permits().min(queue);
-        #[expect(clippy::cast_precision_loss, reason = "a share of some thousand places")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a share of some thousand places"
+        )]
         let share = (queue - free) as f64 / queue.max(1) as f64;
         share
     }
@@ -282,7 +313,10 @@ impl Recorder {
 impl Shared {
     /// Waits for a place in the queue and for the bytes of the input.
     async fn make_room(&self, call: &NewCall) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
-        let size = call.input.as_ref().map_or(0, |input| input.to_string().len());
+        let size = call
+            .input
+            .as_ref()
+            .map_or(0, |input| input.to_string().len());
         // A single input larger than the whole queue waits for an empty one.
         let size = kib(size).min(kib(self.limits.queue_bytes));
         let place = Arc::clone(&self.room).acquire_owned().await?;
@@ -294,22 +328,31 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stalled(&self) -> Option<Instant> {
-        *self.stalled_since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stalled(&self) -> Option<Stall> {
+        *self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_stalled(&self, stalled: bool) {
-        let mut since = self.stalled_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = if stalled { Some(since.unwrap_or_else(Instant::now)) } else { None };
+    /// Notes why a batch could not be written, or that one was.
+    fn set_stalled(&self, problem: Option<&StorageError>) {
+        let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        *stalled = problem.map(|problem| Stall {
+            since: stalled.map_or_else(Instant::now, |stall| stall.since),
+            disk_full: matches!(problem, StorageError::Full),
+        });
     }
 }
 
 /// Whole KiB, rounded up, at least 1.
 fn kib(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX).max(1)
+    u32::try_from(bytes.div_ceil(1_024))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 /// True for errors after which the same batch may succeed a moment later.
 fn passing(error: &StorageError) -> bool {
-    matches!(error, StorageError::Busy | StorageError::Full | StorageError::Unavailable(_))
+    matches!(
+        error,
+        StorageError::Busy | StorageError::Full | StorageError::Unavailable(_)
+    )
 }

@@ -41,7 +41,10 @@ pub(crate) enum Entered {
 
 impl Repeats {
     pub(crate) fn enter(&self, request_id: &RequestId, fingerprint: Fingerprint) -> Entered {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = under_way.get(request_id) {
             return match compare(&first.fingerprint, &fingerprint) {
                 Ok(()) => Entered::Repeat(first.outcome.clone()),
@@ -49,7 +52,13 @@ impl Repeats {
             };
         }
         let (sender, outcome) = watch::channel(None);
-        under_way.insert(request_id.clone(), UnderWay { fingerprint, outcome });
+        under_way.insert(
+            request_id.clone(),
+            UnderWay {
+                fingerprint,
+                outcome,
+            },
+        );
         Entered::First(Announce {
             under_way: Arc::clone(&self.under_way),
             request_id: request_id.clone(),
@@ -73,7 +82,10 @@ impl Announce {
 
 impl Drop for Announce {
     fn drop(&mut self) {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         under_way.remove(&self.request_id);
     }
 }
@@ -85,7 +97,10 @@ impl Drop for Announce {
 /// only the input differs.
 pub(crate) fn compare(first: &Fingerprint, second: &Fingerprint) -> Result<(), CallError> {
     if first.account != second.account || first.operation != second.operation {
-        return Err(CallError::conflict("request_id", "this request id is taken by another call"));
+        return Err(CallError::conflict(
+            "request_id",
+            "this request id is taken by another call",
+        ));
     }
     if first.input_mac != second.input_mac {
         let message = "this request id was used before with another input";

@@ -15,22 +15,70 @@ struct Area {
 }
 
 const AREAS: &[Area] = &[
-    Area { name: "account", verbs: &["admin", "read"] },
-    Area { name: "audit", verbs: &["admin", "read"] },
-    Area { name: "budget", verbs: &["write"] },
-    Area { name: "call", verbs: &["abort", "admin", "read"] },
-    Area { name: "client", verbs: &["call", "read", "write"] },
-    Area { name: "coord", verbs: &["abort", "message", "read", "spawn"] },
-    Area { name: "hub", verbs: &["admin", "read"] },
-    Area { name: "key", verbs: &["write"] },
-    Area { name: "operation", verbs: &["admin"] },
-    Area { name: "org", verbs: &["read", "write"] },
-    Area { name: "project", verbs: &["admin", "read", "write"] },
-    Area { name: "role", verbs: &["read", "write"] },
-    Area { name: "session", verbs: &["admin", "read", "write"] },
-    Area { name: "spoke", verbs: &["admin", "call", "read", "register", "write"] },
-    Area { name: "task", verbs: &["read", "status", "write"] },
-    Area { name: "usage", verbs: &["read"] },
+    Area {
+        name: "account",
+        verbs: &["admin", "read"],
+    },
+    Area {
+        name: "audit",
+        verbs: &["admin", "read"],
+    },
+    Area {
+        name: "budget",
+        verbs: &["write"],
+    },
+    Area {
+        name: "call",
+        verbs: &["abort", "admin", "read"],
+    },
+    Area {
+        name: "client",
+        verbs: &["call", "read", "write"],
+    },
+    Area {
+        name: "coord",
+        verbs: &["abort", "message", "read", "spawn"],
+    },
+    Area {
+        name: "hub",
+        verbs: &["admin", "read"],
+    },
+    Area {
+        name: "key",
+        verbs: &["write"],
+    },
+    Area {
+        name: "operation",
+        verbs: &["admin"],
+    },
+    Area {
+        name: "org",
+        verbs: &["read", "write"],
+    },
+    Area {
+        name: "project",
+        verbs: &["admin", "read", "write"],
+    },
+    Area {
+        name: "role",
+        verbs: &["read", "write"],
+    },
+    Area {
+        name: "session",
+        verbs: &["admin", "read", "write"],
+    },
+    Area {
+        name: "spoke",
+        verbs: &["admin", "call", "read", "register", "write"],
+    },
+    Area {
+        name: "task",
+        verbs: &["read", "status", "write"],
+    },
+    Area {
+        name: "usage",
+        verbs: &["read"],
+    },
 ];
 
 /// Ready-made lists of scopes for `key.create`.
@@ -58,12 +106,24 @@ impl Preset {
         let list: &[&str] = match self {
             Self::Admin => &["*"],
             Self::Developer => &[
-                "project:*", "task:*", "session:*", "role:read", "spoke:read", "spoke:call",
-                "spoke:register", "client:call", "call:read", "coord:*",
+                "project:*",
+                "task:*",
+                "session:*",
+                "role:read",
+                "spoke:read",
+                "spoke:call",
+                "spoke:register",
+                "client:call",
+                "call:read",
+                "coord:*",
             ],
             Self::Spoke => &["spoke:register"],
             Self::Agent => &[
-                "task:read", "task:status", "session:write", "spoke:call", "client:call",
+                "task:read",
+                "task:status",
+                "session:write",
+                "spoke:call",
+                "client:call",
                 "call:read",
             ],
             Self::Viewer => return all().into_iter().filter(|s| s.ends_with(":read")).collect(),
@@ -75,7 +135,10 @@ impl Preset {
 /// Every scope the hub knows, sorted.
 #[must_use]
 pub fn all() -> BTreeSet<String> {
-    AREAS.iter().flat_map(|area| area.verbs.iter().map(|verb| join(area.name, verb))).collect()
+    AREAS
+        .iter()
+        .flat_map(|area| area.verbs.iter().map(|verb| join(area.name, verb)))
+        .collect()
 }
 
 /// A scope that no part of the hub knows, with the known one that looks most like it.
@@ -104,7 +167,10 @@ pub fn check(scope: &str) -> Result<(), UnknownScope> {
         .min_by_key(|candidate| (strsim::osa_distance(candidate, scope), candidate.as_str()))
         .cloned()
         .unwrap_or_else(|| "*".to_owned());
-    Err(UnknownScope { scope: scope.to_owned(), nearest })
+    Err(UnknownScope {
+        scope: scope.to_owned(),
+        nearest,
+    })
 }
 
 /// Every scope that the written ones grant: wildcards expanded, implied scopes added.
@@ -118,8 +184,12 @@ pub fn expand<'a>(written: impl IntoIterator<Item = &'a str>) -> BTreeSet<String
         if scope == "*" {
             return all();
         }
-        let Some((area_name, verb)) = scope.split_once(':') else { continue };
-        let Some(area) = AREAS.iter().find(|area| area.name == area_name) else { continue };
+        let Some((area_name, verb)) = scope.split_once(':') else {
+            continue;
+        };
+        let Some(area) = AREAS.iter().find(|area| area.name == area_name) else {
+            continue;
+        };
         let implied: &[&str] = match verb {
             "*" => area.verbs,
             "admin" => &["admin", "write", "read"],
@@ -128,7 +198,10 @@ pub fn expand<'a>(written: impl IntoIterator<Item = &'a str>) -> BTreeSet<String
             _ => std::slice::from_ref(&verb),
         };
         granted.extend(
-            implied.iter().filter(|verb| area.verbs.contains(verb)).map(|v| join(area.name, v)),
+            implied
+                .iter()
+                .filter(|verb| area.verbs.contains(verb))
+                .map(|v| join(area.name, v)),
         );
     }
     granted
@@ -168,8 +241,14 @@ mod tests {
     #[test]
     fn write_implies_read_and_admin_implies_both_within_the_area() {
         assert_eq!(expanded(&["task:write"]), ["task:read", "task:write"]);
-        assert_eq!(expanded(&["project:admin"]), ["project:admin", "project:read", "project:write"]);
-        assert_eq!(expanded(&["account:admin"]), ["account:admin", "account:read"]);
+        assert_eq!(
+            expanded(&["project:admin"]),
+            ["project:admin", "project:read", "project:write"]
+        );
+        assert_eq!(
+            expanded(&["account:admin"]),
+            ["account:admin", "account:read"]
+        );
         assert_eq!(expanded(&["call:abort"]), ["call:abort", "call:read"]);
         assert_eq!(expanded(&["task:status"]), ["task:status"]);
     }
@@ -177,7 +256,10 @@ mod tests {
     #[test]
     fn wildcards_expand_to_known_scopes_only() {
         assert_eq!(expanded(&["*"]).len(), all().len());
-        assert_eq!(expanded(&["task:*"]), ["task:read", "task:status", "task:write"]);
+        assert_eq!(
+            expanded(&["task:*"]),
+            ["task:read", "task:status", "task:write"]
+        );
         assert!(expanded(&["nothing:*", "task:fly", "Task:read"]).is_empty());
     }
 
@@ -192,10 +274,20 @@ mod tests {
     fn ceilings_follow_the_access_level() {
         for (level, lost) in [
             (AccessLevel::Admin, vec![]),
-            (AccessLevel::User, vec!["account:admin", "audit:admin", "hub:admin"]),
+            (
+                AccessLevel::User,
+                vec!["account:admin", "audit:admin", "hub:admin"],
+            ),
             (
                 AccessLevel::Service,
-                vec!["account:admin", "audit:admin", "budget:write", "hub:admin", "key:write", "org:write"],
+                vec![
+                    "account:admin",
+                    "audit:admin",
+                    "budget:write",
+                    "hub:admin",
+                    "key:write",
+                    "org:write",
+                ],
             ),
         ] {
             let mut granted = all();
@@ -207,9 +299,13 @@ mod tests {
 
     #[test]
     fn every_preset_consists_of_known_scopes() {
-        for preset in
-            [Preset::Admin, Preset::Developer, Preset::Spoke, Preset::Agent, Preset::Viewer]
-        {
+        for preset in [
+            Preset::Admin,
+            Preset::Developer,
+            Preset::Spoke,
+            Preset::Agent,
+            Preset::Viewer,
+        ] {
             for scope in preset.scopes() {
                 assert_eq!(check(&scope), Ok(()), "{preset:?}");
             }

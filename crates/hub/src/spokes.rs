@@ -23,9 +23,12 @@ const MAX_NAMES: usize = 20;
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
-        operation::<OperationList, PageView<OperationSummary>>("operation.list", OperationType::Query)
-            .description("The operations this key may call, by name.")
-            .handler(handle(list)),
+        operation::<OperationList, PageView<OperationSummary>>(
+            "operation.list",
+            OperationType::Query,
+        )
+        .description("The operations this key may call, by name.")
+        .handler(handle(list)),
         operation::<OperationSearch, Vec<Found>>("operation.search", OperationType::Query)
             .description("The operations this key may call that fit some words, best first.")
             .handler(handle(search)),
@@ -106,9 +109,20 @@ async fn list(
     input: Arc<OperationList>,
 ) -> Result<PageView<OperationSummary>, HubError> {
     let order = input.order.unwrap_or(Order::Asc);
-    let filters = json!([input.namespace, input.kind, input.provider, input.tags, input.live, order]);
+    let filters = json!([
+        input.namespace,
+        input.kind,
+        input.provider,
+        input.tags,
+        input.live,
+        order
+    ]);
     let filter_hash = crate::keys::hex(&Sha256::digest(filters.to_string())[..8]);
-    let after = input.cursor.as_deref().map(|cursor| read_cursor(cursor, &filter_hash)).transpose()?;
+    let after = input
+        .cursor
+        .as_deref()
+        .map(|cursor| read_cursor(cursor, &filter_hash))
+        .transpose()?;
     let mut entries = callable(&call)?;
     entries.retain(|entry| {
         let spec = entry.spec();
@@ -127,7 +141,11 @@ async fn list(
             .iter()
             .position(|entry| {
                 let name = entry.id().to_string();
-                if order == Order::Asc { name > after } else { name < after }
+                if order == Order::Asc {
+                    name > after
+                } else {
+                    name < after
+                }
             })
             .unwrap_or(entries.len());
         entries.drain(..start);
@@ -135,11 +153,14 @@ async fn list(
     let limit = usize::from(input.page().limit);
     let more = entries.len() > limit;
     entries.truncate(limit);
-    let items: Vec<OperationSummary> =
-        entries.iter().map(|entry| OperationSummary::from(&**entry)).collect();
-    let next_cursor = items.last().filter(|_| more).map(|last| {
-        URL_SAFE_NO_PAD.encode(json!([last.name, filter_hash]).to_string())
-    });
+    let items: Vec<OperationSummary> = entries
+        .iter()
+        .map(|entry| OperationSummary::from(&**entry))
+        .collect();
+    let next_cursor = items
+        .last()
+        .filter(|_| more)
+        .map(|last| URL_SAFE_NO_PAD.encode(json!([last.name, filter_hash]).to_string()));
     Ok(PageView { items, next_cursor })
 }
 
@@ -148,10 +169,16 @@ fn read_cursor(cursor: &str, filter_hash: &str) -> Result<String, CallError> {
         let message = "is not a cursor of this list with these filters";
         CallError::validation_field("/cursor", "cursor", message)
     };
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_garbled| refused())?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_garbled| refused())?;
     let (name, hash): (String, String) =
         serde_json::from_slice(&bytes).map_err(|_garbled| refused())?;
-    if hash == filter_hash { Ok(name) } else { Err(refused()) }
+    if hash == filter_hash {
+        Ok(name)
+    } else {
+        Err(refused())
+    }
 }
 
 /// The operations the caller may call, by name.
@@ -200,12 +227,18 @@ struct Found {
 
 async fn search(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, HubError> {
     let mut issues = Issues::default();
-    let query = issues.take(rules::text("/query", input.query.trim(), 200)).unwrap_or_default();
+    let query = issues
+        .take(rules::text("/query", input.query.trim(), 200))
+        .unwrap_or_default();
     if query.is_empty() {
         issues.add(Issue::new("/query", "minLength", "give at least one word"));
     }
     issues.finish()?;
-    let words: Vec<String> = query.to_lowercase().split_whitespace().map(ToOwned::to_owned).collect();
+    let words: Vec<String> = query
+        .to_lowercase()
+        .split_whitespace()
+        .map(ToOwned::to_owned)
+        .collect();
     let mut found: Vec<Found> = callable(&call)?
         .iter()
         .filter_map(|entry| {
@@ -222,7 +255,11 @@ async fn search(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, H
             })
         })
         .collect();
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
+    found.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then_with(|| a.name.cmp(&b.name))
+    });
     found.truncate(input.limit);
     Ok(found)
 }
@@ -241,7 +278,10 @@ fn score(spec: &OperationSpec, words: &[String]) -> f64 {
             0.6
         } else if title.contains(word.as_str()) || spec.tags.contains(word) {
             0.5
-        } else if description.split(|c: char| !c.is_alphanumeric()).any(|found| found == word) {
+        } else if description
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|found| found == word)
+        {
             0.4
         } else if description.contains(word.as_str()) {
             0.2
@@ -278,7 +318,12 @@ async fn schema(call: Call, input: Arc<OperationSchema>) -> Result<Vec<Value>, H
             .registry
             .get(name)
             .filter(|entry| authorize::may_call(principal, entry))
-            .ok_or_else(|| CallError::not_found(format!("there is no operation {name} for this key")))
+            .ok_or_else(|| {
+                CallError::not_found(format!("there is no operation {name} for this key"))
+            })
     };
-    names.iter().map(|name| Ok(json!(entry_of(name)?.spec()))).collect()
+    names
+        .iter()
+        .map(|name| Ok(json!(entry_of(name)?.spec())))
+        .collect()
 }

@@ -11,11 +11,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use alkhub_operations::{Mode, Registry};
+use alkhub_storage::ids::OperationId;
 use alkhub_storage::{
     ConnectError, Database, DatabaseOptions, DbErr, MigrateError, SqliteSynchronous, StorageError,
     meta, spokes,
 };
-use alkhub_storage::ids::OperationId;
 use chrono::Utc;
 use secrecy::SecretString;
 use serde_json::json;
@@ -198,7 +198,11 @@ impl Hub {
         audit_start(&state, &migrations_applied).await?;
         let jobs = jobs::start(&state);
         Ok(Started {
-            hub: Arc::new(Hub { state, jobs, _lock: lock }),
+            hub: Arc::new(Hub {
+                state,
+                jobs,
+                _lock: lock,
+            }),
             first_key: identity.first_key,
             migrations_applied,
             recovered_calls,
@@ -231,7 +235,9 @@ async fn connect(config: &config::Config) -> Result<Database, StartError> {
     loop {
         match Database::connect(&options).await {
             Ok(database) => return Ok(database),
-            Err(error @ ConnectError::Storage(StorageError::Unavailable(_))) if Instant::now() + RETRY < until => {
+            Err(error @ ConnectError::Storage(StorageError::Unavailable(_)))
+                if Instant::now() + RETRY < until =>
+            {
                 tracing::warn!(error = chain(&error), "waiting for the database");
                 tokio::time::sleep(RETRY).await;
             }
@@ -256,7 +262,11 @@ fn database_options(config: &config::Config) -> DatabaseOptions {
 async fn migrate(database: &Database, allowed: bool) -> Result<Vec<String>, StartError> {
     if !allowed {
         let pending = database.pending_migrations().await?;
-        return if pending.is_empty() { Ok(Vec::new()) } else { Err(StartError::OldSchema) };
+        return if pending.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(StartError::OldSchema)
+        };
     }
     Ok(database.migrate().await?.applied)
 }
@@ -299,7 +309,10 @@ async fn store_operations(
     Ok(stored
         .into_iter()
         .map(|(operation, _change)| {
-            (format!("{}.{}", operation.namespace, operation.name), operation.id)
+            (
+                format!("{}.{}", operation.namespace, operation.name),
+                operation.id,
+            )
         })
         .collect())
 }
@@ -313,7 +326,11 @@ async fn next_instance(
     let id = data_dir::instance_id(data_dir)?;
     let key = format!("instance:{id}");
     let former = meta::get(database.reader(), &key).await?;
-    let start = former.as_ref().and_then(|row| row["start"].as_u64()).unwrap_or(0) + 1;
+    let start = former
+        .as_ref()
+        .and_then(|row| row["start"].as_u64())
+        .unwrap_or(0)
+        + 1;
     let now = alkhub_storage::time::format(alkhub_storage::time::now());
     let row = json!({
         "start": start, "name": config.hub.instance_name, "pid": std::process::id(),
@@ -330,10 +347,19 @@ async fn installation_key(database: &Database) -> Result<Vec<u8>, StartError> {
     let made: Vec<u8> = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
     let key = "installationKey";
     let transaction = database.begin().await?;
-    meta::put_if(&transaction, key, None, &json!({ "hex": crate::keys::hex(&made) })).await?;
+    meta::put_if(
+        &transaction,
+        key,
+        None,
+        &json!({ "hex": crate::keys::hex(&made) }),
+    )
+    .await?;
     let stored = meta::get(&transaction, key).await?;
     transaction.commit().await?;
-    let text = stored.as_ref().and_then(|value| value["hex"].as_str()).unwrap_or_default();
+    let text = stored
+        .as_ref()
+        .and_then(|value| value["hex"].as_str())
+        .unwrap_or_default();
     Ok(text.as_bytes().to_vec())
 }
 
@@ -368,4 +394,3 @@ pub(crate) fn hub_actor(state: &State) -> Actor {
 pub fn local_key_file(data_dir: &std::path::Path) -> PathBuf {
     data_dir.join("local-key")
 }
-

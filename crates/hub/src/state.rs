@@ -141,7 +141,9 @@ impl Call {
         least: alkhub_storage::enums::MembershipLevel,
     ) -> Result<(), HubError> {
         let principal = self.principal()?;
-        let Some(organization) = organization else { return Ok(()) };
+        let Some(organization) = organization else {
+            return Ok(());
+        };
         if principal.is_admin() && self.config().auth.admin_sees_all {
             return Ok(());
         }
@@ -170,7 +172,10 @@ fn rank(level: alkhub_storage::enums::MembershipLevel) -> u8 {
 /// # Errors
 /// `UNKNOWN_ERROR` outside of the pipeline.
 pub(crate) fn call_of(context: Context) -> Result<Call, CallError> {
-    Ok(Call { host: host(&context)?, context })
+    Ok(Call {
+        host: host(&context)?,
+        context,
+    })
 }
 
 /// Turns a handler of the hub into one of the operations crate: gives it its [`Call`] and runs it anew
@@ -192,7 +197,10 @@ where
     move |context, input| {
         let handler = handler.clone();
         Box::pin(async move {
-            let call = Call { host: host(&context)?, context };
+            let call = Call {
+                host: host(&context)?,
+                context,
+            };
             let input = Arc::new(input);
             let mut attempt = 0;
             loop {

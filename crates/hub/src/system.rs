@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, RecordPolicy, operation};
-use alkhub_storage::meta;
 use alkhub_storage::enums::MembershipLevel;
+use alkhub_storage::meta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,7 +32,9 @@ pub(crate) fn operations() -> Vec<Operation> {
             .description("The account and key that make this call, and every scope they have.")
             .handler(handle(who_am_i)),
         operation::<ConfigGet, BTreeMap<String, SettingView>>("config.get", OperationType::Query)
-            .description("The settings in force, with where each comes from. Secrets are not shown.")
+            .description(
+                "The settings in force, with where each comes from. Secrets are not shown.",
+            )
             .scopes(&["hub:admin"])
             .handler(handle(config_get)),
         operation::<ConfigSet, SettingView>("config.set", OperationType::Mutation)
@@ -74,7 +76,11 @@ async fn health(call: Call, _input: Arc<Empty>) -> Result<Health, HubError> {
         (true, true) => HealthStatus::Degraded,
         (false, _) => HealthStatus::Down,
     };
-    let checks = found.checks.into_iter().map(|(name, good)| (name.to_owned(), good)).collect();
+    let checks = found
+        .checks
+        .into_iter()
+        .map(|(name, good)| (name.to_owned(), good))
+        .collect();
     Ok(Health { status, checks })
 }
 
@@ -154,7 +160,10 @@ async fn info(call: Call, _input: Arc<Empty>) -> Result<Info, HubError> {
         now: alkhub_storage::time::format(alkhub_storage::time::now()),
         engine: state.database.engine().to_string(),
         schema_version: state.database.schema_version().await?,
-        protocol: Protocol { call: "alkhub.v1".to_owned(), mcp: Vec::new() },
+        protocol: Protocol {
+            call: "alkhub.v1".to_owned(),
+            mcp: Vec::new(),
+        },
         limits: LimitsView {
             body_bytes: config.server.body_limit,
             import_bytes: config.server.import_limit,
@@ -240,7 +249,11 @@ struct SettingView {
 impl From<SettingValue> for SettingView {
     fn from(setting: SettingValue) -> Self {
         Self {
-            value: if setting.secret { json!("***") } else { setting.value },
+            value: if setting.secret {
+                json!("***")
+            } else {
+                setting.value
+            },
             source: setting.source.to_string(),
             default: setting.default,
             secret: setting.secret,
@@ -257,7 +270,10 @@ async fn config_get(
     if let (Some(key), true) = (&input.key, settings.is_empty()) {
         return Err(unknown_setting(key).into());
     }
-    Ok(settings.into_iter().map(|(key, setting)| (key, setting.into())).collect())
+    Ok(settings
+        .into_iter()
+        .map(|(key, setting)| (key, setting.into()))
+        .collect())
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -273,16 +289,25 @@ async fn config_set(call: Call, input: Arc<ConfigSet>) -> Result<SettingView, Hu
     let live = &call.state().config;
     let refuse = |error| set_error(&input.key, error);
     let value = live.check_live(&input.key, &input.value).map_err(refuse)?;
-    let before = live.get(Some(&input.key)).remove(&input.key).map(|setting| setting.value);
+    let before = live
+        .get(Some(&input.key))
+        .remove(&input.key)
+        .map(|setting| setting.value);
 
     let transaction = call.begin().await?;
-    meta::put(&transaction, &format!("{SETTING_PREFIX}{}", input.key), &value).await?;
+    meta::put(
+        &transaction,
+        &format!("{SETTING_PREFIX}{}", input.key),
+        &value,
+    )
+    .await?;
     let entry = Entry::about("setting", &input.key, &input.key)
         .changed(json!({ "value": before }), json!({ "value": value }));
     audit::write(&transaction, &call.actor()?, Action::ConfigChanged, entry).await?;
     transaction.commit().await?;
 
-    live.set_live(&input.key, input.value.clone()).map_err(refuse)?;
+    live.set_live(&input.key, input.value.clone())
+        .map_err(refuse)?;
     live.get(Some(&input.key))
         .remove(&input.key)
         .map(SettingView::from)

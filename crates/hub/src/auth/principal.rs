@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alkhub_operations::Identity;
 use alkhub_storage::entity::{accounts, api_keys};
-pub use alkhub_storage::identity::Membership;
-use alkhub_storage::{Limits, Scope};
 use alkhub_storage::enums::{AccessLevel, MembershipLevel};
+pub use alkhub_storage::identity::Membership;
 use alkhub_storage::ids::OrganizationId;
+use alkhub_storage::{Limits, Scope};
 
 use crate::scopes;
 
@@ -29,7 +29,8 @@ impl Narrowing {
     /// True when the key may reach the row of this type and id.
     #[must_use]
     pub fn allows(&self, kind: &str, id: &str) -> bool {
-        self.ids(kind).is_none_or(|ids| ids.iter().any(|allowed| allowed == id || allowed == "*"))
+        self.ids(kind)
+            .is_none_or(|ids| ids.iter().any(|allowed| allowed == id || allowed == "*"))
     }
 
     /// True when the key may call the operation: a full name, or a pattern with `*` at the end of a
@@ -48,10 +49,13 @@ fn matches(pattern: &str, operation: &str) -> bool {
     let segments: Vec<&str> = operation.split('.').collect();
     let wanted: Vec<&str> = pattern.split('.').collect();
     wanted.len() == segments.len()
-        && wanted.iter().zip(&segments).all(|(wanted, segment)| match wanted.strip_suffix('*') {
-            Some(start) => segment.starts_with(start),
-            None => wanted == segment,
-        })
+        && wanted
+            .iter()
+            .zip(&segments)
+            .all(|(wanted, segment)| match wanted.strip_suffix('*') {
+                Some(start) => segment.starts_with(start),
+                None => wanted == segment,
+            })
 }
 
 /// An authenticated caller.
@@ -80,14 +84,25 @@ impl Principal {
         let mut scopes = scopes::expand(key.scopes.iter().map(String::as_str));
         scopes::apply_ceiling(&mut scopes, account.access_level);
         let narrowing = Narrowing(key.resources.0.clone().into_iter().collect());
-        Self { account, key, organizations, narrowing, scopes }
+        Self {
+            account,
+            key,
+            organizations,
+            narrowing,
+            scopes,
+        }
     }
 
     /// The caller as operations and their providers see it.
     #[must_use]
     pub fn identity(&self) -> Identity {
         let mut resources = BTreeMap::new();
-        for (kind, ids) in self.narrowing.0.iter().filter(|(kind, _)| *kind != "operation") {
+        for (kind, ids) in self
+            .narrowing
+            .0
+            .iter()
+            .filter(|(kind, _)| *kind != "operation")
+        {
             let any = || vec!["*".to_owned()];
             if ids.is_empty() {
                 // An entry without an id narrows the type to nothing.
@@ -105,7 +120,11 @@ impl Principal {
     /// The key's own limit in calls a second, if it has one.
     #[must_use]
     pub fn own_rate(&self) -> Option<u32> {
-        self.key.metadata.get("rateLimit")?.as_u64().and_then(|rate| u32::try_from(rate).ok())
+        self.key
+            .metadata
+            .get("rateLimit")?
+            .as_u64()
+            .and_then(|rate| u32::try_from(rate).ok())
     }
 
     /// True when the caller has the scope.
@@ -159,7 +178,10 @@ impl Principal {
         .into()
     }
 
-    fn organizations_at_least(&self, fits: impl Fn(MembershipLevel) -> bool) -> Vec<OrganizationId> {
+    fn organizations_at_least(
+        &self,
+        fits: impl Fn(MembershipLevel) -> bool,
+    ) -> Vec<OrganizationId> {
         self.organizations
             .iter()
             .filter(|membership| fits(membership.level))
@@ -169,7 +191,9 @@ impl Principal {
     }
 
     fn narrowed_to<Id: From<String>>(&self, kind: &str) -> Option<Vec<Id>> {
-        self.narrowing.ids(kind).map(|ids| ids.iter().cloned().map(Id::from).collect())
+        self.narrowing
+            .ids(kind)
+            .map(|ids| ids.iter().cloned().map(Id::from).collect())
     }
 }
 
@@ -189,7 +213,11 @@ mod tests {
             ("task.create", "task.create", true),
             ("task.create", "task.createMany", false),
         ] {
-            assert_eq!(matches(pattern, operation), expected, "{pattern} on {operation}");
+            assert_eq!(
+                matches(pattern, operation),
+                expected,
+                "{pattern} on {operation}"
+            );
         }
     }
 

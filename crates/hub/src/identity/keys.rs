@@ -9,9 +9,9 @@ use alkhub_operations::{
 };
 use alkhub_storage::entity::api_keys;
 use alkhub_storage::identity::{self as queries, KeyFilter, NewApiKey};
-use alkhub_storage::time::format as to_wire;
 use alkhub_storage::ids::{AccountId, ApiKeyId};
 use alkhub_storage::json::ResourceMap;
+use alkhub_storage::time::format as to_wire;
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -44,7 +44,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(&["key:write"])
             // The answer carries a secret: neither side of the call is kept.
             .record(RecordPolicy::Metadata)
-            .error("UNPROCESSABLE", "scope_exceeds_caller, too_many_keys, account_inactive")
+            .error(
+                "UNPROCESSABLE",
+                "scope_exceeds_caller, too_many_keys, account_inactive",
+            )
             .handler(handle(create)),
         operation::<KeyList, PageView<KeyView>>("key.list", OperationType::Query)
             .description("The caller's keys, or with account:admin those of another account.")
@@ -55,10 +58,15 @@ pub(super) fn operations() -> Vec<Operation> {
         operation::<KeyRevoke, KeyRevoked>("key.revoke", OperationType::Mutation)
             .description("Revokes a key for good, and by default its successors.")
             .scopes(&["key:write"])
-            .error("CONFLICT", "last_admin_key: nobody could administer the hub any more")
+            .error(
+                "CONFLICT",
+                "last_admin_key: nobody could administer the hub any more",
+            )
             .handler(handle(revoke)),
         operation::<KeyCheck, KeyChecked>("key.check", OperationType::Query)
-            .description("Whether this key may call an operation with an input, without calling it.")
+            .description(
+                "Whether this key may call an operation with an input, without calling it.",
+            )
             .handler(handle(check)),
     ]
 }
@@ -209,12 +217,17 @@ async fn create(call: Call, input: Arc<KeyCreate>) -> Result<KeyCreated, HubErro
     transaction.commit().await?;
     // A guess of this very key may be remembered as a miss.
     call.state().authenticator.forget();
-    Ok(KeyCreated { key: key.expose_secret().to_owned(), api_key: KeyView::from(&stored) })
+    Ok(KeyCreated {
+        key: key.expose_secret().to_owned(),
+        api_key: KeyView::from(&stored),
+    })
 }
 
 fn check_new_key(input: &KeyCreate, max_key_days: u32) -> Result<CheckedKey, HubError> {
     let mut issues = Issues::default();
-    let name = issues.take(rules::name("/name", &input.name)).unwrap_or_default();
+    let name = issues
+        .take(rules::name("/name", &input.name))
+        .unwrap_or_default();
     let description = input
         .description
         .as_deref()
@@ -223,16 +236,28 @@ fn check_new_key(input: &KeyCreate, max_key_days: u32) -> Result<CheckedKey, Hub
         (Some(scopes), None) => scopes.clone(),
         (None, Some(preset)) => preset.scopes(),
         _ => {
-            issues.add(Issue::new("/scopes", "one_of", "give either scopes or a preset"));
+            issues.add(Issue::new(
+                "/scopes",
+                "one_of",
+                "give either scopes or a preset",
+            ));
             Vec::new()
         }
     };
     if scopes.len() > MAX_SCOPES {
-        issues.add(Issue::new("/scopes", "maxItems", format!("at most {MAX_SCOPES} scopes a key")));
+        issues.add(Issue::new(
+            "/scopes",
+            "maxItems",
+            format!("at most {MAX_SCOPES} scopes a key"),
+        ));
     }
     for (index, scope) in scopes.iter().enumerate() {
         if let Err(unknown) = scopes::check(scope) {
-            issues.add(Issue::new(format!("/scopes/{index}"), "scope", unknown.to_string()));
+            issues.add(Issue::new(
+                format!("/scopes/{index}"),
+                "scope",
+                unknown.to_string(),
+            ));
         }
     }
     let resources = input.resources.clone().unwrap_or_default();
@@ -241,13 +266,21 @@ fn check_new_key(input: &KeyCreate, max_key_days: u32) -> Result<CheckedKey, Hub
     check_expiry(expires_at, max_key_days, &mut issues);
     let none = Map::new();
     let given = input.metadata.as_ref().unwrap_or(&none);
-    let mut metadata =
-        issues.take_all(rules::metadata_patch("api_keys", &none, given)).unwrap_or_default();
+    let mut metadata = issues
+        .take_all(rules::metadata_patch("api_keys", &none, given))
+        .unwrap_or_default();
     if let Some(rate) = input.rate_limit {
         metadata.insert("rateLimit".to_owned(), json!(rate));
     }
     issues.finish()?;
-    Ok(CheckedKey { name, scopes, resources, expires_at, description, metadata })
+    Ok(CheckedKey {
+        name,
+        scopes,
+        resources,
+        expires_at,
+        description,
+        metadata,
+    })
 }
 
 fn check_resources(resources: &BTreeMap<String, Vec<String>>, issues: &mut Issues) {
@@ -255,7 +288,11 @@ fn check_resources(resources: &BTreeMap<String, Vec<String>>, issues: &mut Issue
         if !Narrowing::TYPES.contains(&kind.as_str()) {
             let known = Narrowing::TYPES.join(", ");
             let message = format!("unknown type; the types are {known}");
-            issues.add(Issue::new(format!("/resources/{kind}"), "resource", message));
+            issues.add(Issue::new(
+                format!("/resources/{kind}"),
+                "resource",
+                message,
+            ));
         }
         for (index, id) in ids.iter().enumerate() {
             issues.take(rules::id(&format!("/resources/{kind}/{index}"), id));
@@ -282,13 +319,12 @@ fn check_expiry(expires_at: Option<DateTime<Utc>>, max_key_days: u32, issues: &m
 }
 
 /// A key never carries more than the one that made it, neither in scopes nor in reach.
-fn refuse_more_than_caller_has(
-    principal: &Principal,
-    wanted: &CheckedKey,
-) -> Result<(), HubError> {
+fn refuse_more_than_caller_has(principal: &Principal, wanted: &CheckedKey) -> Result<(), HubError> {
     let granted = scopes::expand(wanted.scopes.iter().map(String::as_str));
-    let excess: Vec<&String> =
-        granted.iter().filter(|scope| !principal.scopes.contains(*scope)).collect();
+    let excess: Vec<&String> = granted
+        .iter()
+        .filter(|scope| !principal.scopes.contains(*scope))
+        .collect();
     if !excess.is_empty() {
         let message = "a key cannot have scopes that the caller does not have";
         return Err(CallError::unprocessable("scope_exceeds_caller", message)
@@ -296,12 +332,16 @@ fn refuse_more_than_caller_has(
             .into());
     }
     for kind in Narrowing::TYPES {
-        let Some(held) = principal.narrowing.ids(kind) else { continue };
+        let Some(held) = principal.narrowing.ids(kind) else {
+            continue;
+        };
         let within = wanted.resources.get(kind).is_some_and(|ids| {
-            ids.iter().all(|id| held.contains(id) || principal.narrowing.allows(kind, id))
+            ids.iter()
+                .all(|id| held.contains(id) || principal.narrowing.allows(kind, id))
         });
         if !within {
-            let message = format!("the caller's key is narrowed by {kind}, so the new one must be too");
+            let message =
+                format!("the caller's key is narrowed by {kind}, so the new one must be too");
             return Err(CallError::unprocessable("scope_exceeds_caller", message)
                 .with_detail("resource", kind)
                 .into());
@@ -314,9 +354,11 @@ fn require_account_admin(principal: &Principal) -> Result<(), HubError> {
     if principal.has("account:admin") {
         return Ok(());
     }
-    Err(CallError::access_denied("keys of other accounts need the scope account:admin")
-        .with_details(json!({ "missing": ["account:admin"] }))
-        .into())
+    Err(
+        CallError::access_denied("keys of other accounts need the scope account:admin")
+            .with_details(json!({ "missing": ["account:admin"] }))
+            .into(),
+    )
 }
 
 list_input! {
@@ -342,7 +384,9 @@ async fn list(call: Call, input: Arc<KeyList>) -> Result<PageView<KeyView>, HubE
         }
         _ => principal.account.id.clone(),
     };
-    let expiring_within = input.expiring_within.map(|seconds| Duration::from_secs(seconds.into()));
+    let expiring_within = input
+        .expiring_within
+        .map(|seconds| Duration::from_secs(seconds.into()));
     let filter = KeyFilter {
         owner,
         enabled: input.enabled,
@@ -415,17 +459,26 @@ async fn revoke(call: Call, input: Arc<KeyRevoke>) -> Result<KeyRevoked, HubErro
     issues.finish()?;
     let id = ApiKeyId::from(input.id.clone());
     let transaction = call.begin().await?;
-    let key = own_or_any(call.principal()?, queries::api_key_by_id(&transaction, &id).await?)?;
+    let key = own_or_any(
+        call.principal()?,
+        queries::api_key_by_id(&transaction, &id).await?,
+    )?;
     rules::unchanged(unchanged_since, key.updated_at)?;
     let mut ids = vec![id];
     if input.cascade {
         let chain = queries::key_chain(&transaction, &key.id).await?;
-        ids.extend(chain.into_iter().map(|next| next.id).filter(|next| *next != key.id));
+        ids.extend(
+            chain
+                .into_iter()
+                .map(|next| next.id)
+                .filter(|next| *next != key.id),
+        );
     }
     // The administrators' rows are locked by the count, so that two cannot revoke each other's last.
     let revoked = queries::revoke_keys(&transaction, &ids).await?;
     if !input.force && queries::count_live_admins(&transaction).await? == 0 {
-        let message = "this is the last live key of an administrator; give force to revoke it anyway";
+        let message =
+            "this is the last live key of an administrator; give force to revoke it anyway";
         return Err(CallError::conflict("last_admin_key", message).into());
     }
     for id in &revoked {
@@ -470,9 +523,14 @@ async fn check(call: Call, input: Arc<KeyCheck>) -> Result<KeyChecked, HubError>
         Some(value) if missing.is_empty() => {
             let caller = Caller::Identity(principal.identity());
             let decision = entry.authorize(&caller, value, Mode::Narrowing);
-            (!decision.is_allow()).then(|| "the key is narrowed and does not reach this row".to_owned())
+            (!decision.is_allow())
+                .then(|| "the key is narrowed and does not reach this row".to_owned())
         }
         _ => None,
     };
-    Ok(KeyChecked { allowed: missing.is_empty() && reason.is_none(), missing, reason })
+    Ok(KeyChecked {
+        allowed: missing.is_empty() && reason.is_none(),
+        missing,
+        reason,
+    })
 }

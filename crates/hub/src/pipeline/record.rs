@@ -7,9 +7,9 @@ use alkhub_operations::record::{self as keep, RECORD_DETAILS_CAP, Secrets};
 use alkhub_operations::{
     CallError, Envelope, ErrorCode, OperationType, RecordPolicy, Schema, Source,
 };
+use alkhub_storage::calls;
 use alkhub_storage::calls::{CallEnd, NewCall};
 use alkhub_storage::entity::call_graph_nodes;
-use alkhub_storage::calls;
 use alkhub_storage::enums::CallStatus;
 use alkhub_storage::ids::{CallGraphNodeId, OperationId};
 use hmac::{Hmac, Mac as _};
@@ -18,6 +18,7 @@ use sha2::Sha256;
 
 use super::Admitted;
 use crate::config::RecordAhead;
+use crate::error::unavailable;
 use crate::keys::hex;
 use crate::recorder::Begun;
 use crate::repeats::{Fingerprint, Outcome, compare};
@@ -31,6 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) enum Beginning {
     New,
     Existing,
+    /// A query while the disk is full: it is answered and leaves no record.
+    Unrecorded,
 }
 
 /// What makes two calls the same. The input counts by an HMAC over its canonical text without secret
@@ -56,7 +59,10 @@ pub(super) fn fingerprint(
         // HMAC takes keys of every length.
         .unwrap_or_else(|_impossible| String::new());
     Fingerprint {
-        account: admitted.principal.as_ref().map(|principal| principal.account.id.clone()),
+        account: admitted
+            .principal
+            .as_ref()
+            .map(|principal| principal.account.id.clone()),
         operation: operation.clone(),
         input_mac,
     }
@@ -68,13 +74,26 @@ pub(super) async fn begin(
     admitted: &Admitted,
     fingerprint: &Fingerprint,
 ) -> Result<Beginning, CallError> {
+    let reads_only = admitted.entry.spec().kind == OperationType::Query && !admitted.chosen_id;
+    if state.recorder.disk_full() {
+        return if reads_only {
+            Ok(Beginning::Unrecorded)
+        } else {
+            Err(unavailable(
+                "the disk is full; nothing can be changed until there is room",
+                "disk_full",
+            ))
+        };
+    }
     let call = new_call(state, admitted, fingerprint);
     let patience = admitted.deadline.saturating_duration_since(Instant::now());
-    let may_run_ahead = admitted.entry.spec().kind == OperationType::Query
-        && !admitted.chosen_id
-        && state.config().recorder.ahead == RecordAhead::Mutations;
+    let may_run_ahead = reads_only && state.config().recorder.ahead == RecordAhead::Mutations;
     let begun = if may_run_ahead {
-        state.recorder.begin_later(call, patience).await.map(|()| Begun::Recorded)
+        state
+            .recorder
+            .begin_later(call, patience)
+            .await
+            .map(|()| Begun::Recorded)
     } else {
         state.recorder.begin(call, patience).await
     };
@@ -138,12 +157,19 @@ pub(super) async fn recorded_outcome(
             .map_err(|error| CallError::from(crate::error::HubError::from(error)))?;
         // Removed by retention between the conflict and this look.
         let Some(node) = node else {
-            return Err(CallError::conflict("answer_not_kept", "the earlier call is no longer kept"));
+            return Err(CallError::conflict(
+                "answer_not_kept",
+                "the earlier call is no longer kept",
+            ));
         };
         let first = Fingerprint {
             account: node.caller_account_id.clone(),
             operation: node.operation_id.clone(),
-            input_mac: node.metadata.text("inputMac").unwrap_or_default().to_owned(),
+            input_mac: node
+                .metadata
+                .text("inputMac")
+                .unwrap_or_default()
+                .to_owned(),
         };
         compare(&first, fingerprint)?;
         match node.status {
@@ -173,7 +199,9 @@ fn replay(admitted: &Admitted, node: &call_graph_nodes::Model) -> Outcome {
     };
     let mut envelope = Envelope::of(output, source);
     envelope.meta.request_id = Some(admitted.request_id.clone());
-    envelope.meta.duration = node.started_at.and_then(|started| (at - started).to_std().ok());
+    envelope.meta.duration = node
+        .started_at
+        .and_then(|started| (at - started).to_std().ok());
     Ok(envelope)
 }
 
@@ -187,9 +215,10 @@ fn kept(policy: RecordPolicy, schema: &Schema, value: &Value, cap: usize) -> Val
 
 /// What is recorded of an error.
 fn kept_failure(error: &CallError) -> Value {
-    let details = error.details.as_ref().map(|details| {
-        keep::recordable(details, None, &Secrets::none(), RECORD_DETAILS_CAP)
-    });
+    let details = error
+        .details
+        .as_ref()
+        .map(|details| keep::recordable(details, None, &Secrets::none(), RECORD_DETAILS_CAP));
     let message = keep::redact_text(&error.message, &Secrets::none());
     let mut kept = CallError::new(error.code.clone(), message);
     kept.details = details;
@@ -213,8 +242,14 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
     let now = alkhub_storage::time::now();
     let mut metadata = Map::new();
     let instance = &state.instance;
-    metadata.insert("hub".to_owned(), json!({ "id": instance.id, "start": instance.start }));
-    metadata.insert("inputMac".to_owned(), Value::from(fingerprint.input_mac.clone()));
+    metadata.insert(
+        "hub".to_owned(),
+        json!({ "id": instance.id, "start": instance.start }),
+    );
+    metadata.insert(
+        "inputMac".to_owned(),
+        Value::from(fingerprint.input_mac.clone()),
+    );
     if policy != RecordPolicy::Full {
         metadata.insert("policy".to_owned(), json!(policy));
     }
@@ -228,7 +263,10 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
         request_id: recorded_id(admitted),
         operation_id: fingerprint.operation.clone(),
         parent_request_id: None,
-        identity: admitted.principal.as_ref().map(|principal| json!(principal.identity())),
+        identity: admitted
+            .principal
+            .as_ref()
+            .map(|principal| json!(principal.identity())),
         caller_account_id: fingerprint.account.clone(),
         status: CallStatus::Running,
         input: Some(input),
@@ -243,16 +281,24 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
 
 /// The UUID the call is recorded under; on the wire it keeps the caller's own form.
 fn recorded_id(admitted: &Admitted) -> String {
-    let account = admitted.principal.as_ref().map_or("", |principal| principal.account.id.as_str());
+    let account = admitted
+        .principal
+        .as_ref()
+        .map_or("", |principal| principal.account.id.as_str());
     admitted.request_id.to_uuid(account).to_string()
 }
 
 /// The project a call is about, by which others may see it: the input's `projectId`, or `id` of an
 /// operation on projects.
 fn project_of(admitted: &Admitted) -> Option<String> {
-    let field = if admitted.entry.spec().namespace.as_str() == "project" { "id" } else { "projectId" };
+    let field = if admitted.entry.spec().namespace.as_str() == "project" {
+        "id"
+    } else {
+        "projectId"
+    };
     let named = admitted.input.get(field).and_then(Value::as_str);
     // What no id can look like names no project, and NUL could not even be recorded.
-    named.filter(|id| rules::id("", id).is_ok()).map(ToOwned::to_owned)
+    named
+        .filter(|id| rules::id("", id).is_ok())
+        .map(ToOwned::to_owned)
 }
-

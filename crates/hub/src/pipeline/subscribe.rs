@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alkhub_operations::{
-    CallError, Caller, Context, EnvelopeStream, ErrorCode, RequestId,
-};
+use alkhub_operations::{CallError, Caller, Context, EnvelopeStream, ErrorCode, RequestId};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use serde_json::json;
@@ -66,11 +64,15 @@ async fn start(
     bounded: bool,
 ) -> Result<BoxStream<'static, Outcome>, CallError> {
     let id = admitted.entry.id().as_str();
-    let operation =
-        state.operation_rows.get(id).ok_or_else(|| CallError::operation_not_found(id))?;
+    let operation = state
+        .operation_rows
+        .get(id)
+        .ok_or_else(|| CallError::operation_not_found(id))?;
     let fingerprint = record::fingerprint(state, &admitted, operation);
     match record::begin(state, &admitted, &fingerprint).await? {
         Beginning::New => {}
+        // A subscription is recorded or refused; only queries run without.
+        Beginning::Unrecorded => return Err(unavailable("the disk is full", "disk_full")),
         // Its items are not kept, so they cannot be given again.
         Beginning::Existing => {
             let message = "this request id was used before; a subscription is not repeated";
@@ -81,8 +83,8 @@ async fn start(
         Some(principal) => Caller::Identity(principal.identity()),
         None => Caller::Anonymous,
     };
-    let mut context = Context::new(admitted.request_id.clone(), caller)
-        .with_host(host_of(state, &admitted));
+    let mut context =
+        Context::new(admitted.request_id.clone(), caller).with_host(host_of(state, &admitted));
     if bounded {
         context = context.with_deadline(admitted.deadline);
     }
@@ -90,9 +92,12 @@ async fn start(
         Ok(items) => items,
         Err(error) => {
             // The outcome is the error itself, whether or not its record was written.
-            return Err(record::end(state, &admitted, Err(error)).await.err().unwrap_or_else(
-                || CallError::new(ErrorCode::ABORTED, "the subscription did not begin"),
-            ));
+            return Err(record::end(state, &admitted, Err(error))
+                .await
+                .err()
+                .unwrap_or_else(|| {
+                    CallError::new(ErrorCode::ABORTED, "the subscription did not begin")
+                }));
         }
     };
     let mut recheck = tokio::time::interval_at((Instant::now() + RECHECK).into(), RECHECK);
@@ -187,7 +192,11 @@ impl Drop for OpenRecord {
         }
         let error = CallError::new(ErrorCode::ABORTED, "the caller left")
             .with_details(json!({ "by": "caller" }));
-        let end = finish(Arc::clone(&self.state), Arc::clone(&self.admitted), Err(error));
+        let end = finish(
+            Arc::clone(&self.state),
+            Arc::clone(&self.admitted),
+            Err(error),
+        );
         // A stream is dropped where nothing can be awaited; the tracker lets a stop wait for it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             self.state.running.spawn_on(end, &runtime);

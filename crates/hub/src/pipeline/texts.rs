@@ -16,7 +16,15 @@ const MAX_ID: usize = 128;
 pub(super) fn check(kind: OperationType, input: &Value) -> Result<(), CallError> {
     let mut issues = Vec::new();
     let everywhere = kind == OperationType::Query;
-    walk(input, "", Looks { everywhere, is_id: false }, &mut issues);
+    walk(
+        input,
+        "",
+        Looks {
+            everywhere,
+            is_id: false,
+        },
+        &mut issues,
+    );
     match issues.first() {
         None => Ok(()),
         Some(first) => {
@@ -45,7 +53,11 @@ fn walk(value: &Value, path: &str, looks: Looks, issues: &mut Vec<Issue>) {
             issues.push(Issue::new(path, "nul", "must not contain NUL"));
         }
         Value::String(text) if is_id && text.chars().any(char::is_control) => {
-            issues.push(Issue::new(path, "control", "must not contain control characters"));
+            issues.push(Issue::new(
+                path,
+                "control",
+                "must not contain control characters",
+            ));
         }
         Value::String(text) if is_id && text.chars().count() > MAX_ID => {
             let message = format!("must be at most {MAX_ID} characters");
@@ -79,7 +91,9 @@ mod tests {
     use super::*;
 
     fn rules(kind: OperationType, input: &Value) -> Vec<(String, String)> {
-        let Err(error) = check(kind, input) else { return Vec::new() };
+        let Err(error) = check(kind, input) else {
+            return Vec::new();
+        };
         let issues = error.details.unwrap()["issues"].clone();
         let text = |issue: &Value, field: &str| issue[field].as_str().unwrap().to_owned();
         issues
@@ -94,16 +108,23 @@ mod tests {
     fn nul_is_refused_in_every_text_of_a_query_and_at_every_depth() {
         let input = json!({ "name": "a\u{0}", "metadata": { "deep": ["x", "\u{0}"] } });
         let pair = |path: &str| (path.to_owned(), "nul".to_owned());
-        assert_eq!(rules(OperationType::Query, &input), [pair("/metadata/deep/1"), pair("/name")]);
+        assert_eq!(
+            rules(OperationType::Query, &input),
+            [pair("/metadata/deep/1"), pair("/name")]
+        );
         assert!(check(OperationType::Mutation, &input).is_ok());
     }
 
     #[test]
     fn ids_are_short_and_without_control_characters() {
         let long = "x".repeat(129);
-        let input = json!({ "id": long, "projectId": "a\nb", "text": "a\nb", "metadata": { "id": long } });
+        let input =
+            json!({ "id": long, "projectId": "a\nb", "text": "a\nb", "metadata": { "id": long } });
         let kind = OperationType::Mutation;
-        let found: Vec<String> = rules(kind, &input).into_iter().map(|(path, _)| path).collect();
+        let found: Vec<String> = rules(kind, &input)
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
         assert_eq!(found, ["/id", "/projectId"]);
         assert!(check(kind, &json!({ "id": "x".repeat(128), "ids": ["a", "b"] })).is_ok());
     }

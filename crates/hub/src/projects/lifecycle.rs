@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
-use alkhub_storage::projects as queries;
-use alkhub_storage::time::{format as to_wire, now};
 use alkhub_storage::enums::MembershipLevel;
 use alkhub_storage::ids::ProjectId;
+use alkhub_storage::projects as queries;
+use alkhub_storage::time::{format as to_wire, now};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -35,8 +35,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .description("Deletes a project with its workspaces, sessions and tasks.")
             .scopes(&["project:admin"])
             .resource("project", "admin")
-            .error("CONFLICT", "active_mappings: agents work in the project; give force")
-            .error("UNPROCESSABLE", "confirm: the confirmation is not the project's name")
+            .error(
+                "CONFLICT",
+                "active_mappings: agents work in the project; give force",
+            )
+            .error(
+                "UNPROCESSABLE",
+                "confirm: the confirmation is not the project's name",
+            )
             .handler(handle(delete)),
         operation::<ProjectStatsInput, ProjectStats>("project.stats", OperationType::Query)
             .description("Numbers of a project: tasks and sessions by status, calls of late.")
@@ -83,13 +89,18 @@ async fn set_archived(
     let mut metadata = before.metadata.clone();
     let action = if archived {
         refuse_active_mappings(&transaction, &id).await?;
-        metadata.0.insert("archivedAt".to_owned(), json!(to_wire(now())));
+        metadata
+            .0
+            .insert("archivedAt".to_owned(), json!(to_wire(now())));
         Action::ProjectArchived
     } else {
         metadata.0.remove("archivedAt");
         Action::ProjectUnarchived
     };
-    let changes = queries::ProjectChanges { metadata: Some(metadata), ..Default::default() };
+    let changes = queries::ProjectChanges {
+        metadata: Some(metadata),
+        ..Default::default()
+    };
     let after = queries::update_project(&transaction, &id, changes).await?;
     audit::write(&transaction, &call.actor()?, action, about(&after)).await?;
     transaction.commit().await?;
@@ -105,7 +116,9 @@ async fn refuse_active_mappings(
         return Ok(());
     }
     let message = "agents work in this project";
-    Err(CallError::conflict("active_mappings", message).with_detail("count", active).into())
+    Err(CallError::conflict("active_mappings", message)
+        .with_detail("count", active)
+        .into())
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -154,7 +167,10 @@ async fn delete(call: Call, input: Arc<ProjectDelete>) -> Result<ProjectDeleted,
     let entry = about(&project).counted(json!(counts));
     audit::write(&transaction, &call.actor()?, Action::ProjectDeleted, entry).await?;
     transaction.commit().await?;
-    Ok(ProjectDeleted { deleted: true, counts })
+    Ok(ProjectDeleted {
+        deleted: true,
+        counts,
+    })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -193,7 +209,10 @@ async fn stats(call: Call, input: Arc<ProjectStatsInput>) -> Result<ProjectStats
     let since = now() - window.unwrap_or_default();
     let found = queries::project_stats(reader, &project.id, since).await?;
     fn by_name<S: ToString>(counts: Vec<(S, u64)>) -> BTreeMap<String, u64> {
-        counts.into_iter().map(|(status, count)| (status.to_string(), count)).collect()
+        counts
+            .into_iter()
+            .map(|(status, count)| (status.to_string(), count))
+            .collect()
     }
     Ok(ProjectStats {
         tasks: by_name(found.tasks),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::entity::workspaces;
-use alkhub_storage::projects::{self as queries, NewWorkspace, WorkspaceChanges};
-use alkhub_storage::time::format as to_wire;
 use alkhub_storage::enums::{MembershipLevel, WorkspaceType};
 use alkhub_storage::ids::{ProjectId, WorkspaceId};
 use alkhub_storage::json::WorkspaceExtra;
+use alkhub_storage::projects::{self as queries, NewWorkspace, WorkspaceChanges};
+use alkhub_storage::time::format as to_wire;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -157,10 +157,16 @@ enum PlaceKind {
 
 async fn create(call: Call, input: Arc<WorkspaceCreate>) -> Result<WorkspaceView, HubError> {
     let mut issues = Issues::default();
-    let name = input.name.as_deref().and_then(|name| issues.take(rules::name("/name", name)));
+    let name = input
+        .name
+        .as_deref()
+        .and_then(|name| issues.take(rules::name("/name", name)));
     let branch = location(&mut issues, "/branch", input.branch.as_ref());
     let directory = location(&mut issues, "/directory", input.directory.as_ref());
-    let extra = input.extra.as_ref().and_then(|extra| checked_extra(&mut issues, extra));
+    let extra = input
+        .extra
+        .as_ref()
+        .and_then(|extra| checked_extra(&mut issues, extra));
     issues.finish()?;
 
     let transaction = call.begin().await?;
@@ -183,7 +189,13 @@ async fn create(call: Call, input: Arc<WorkspaceCreate>) -> Result<WorkspaceView
     };
     let workspace = queries::create_workspace(&transaction, new).await?;
     let entry = about(&workspace).in_organization(project.org_id.as_ref());
-    audit::write(&transaction, &call.actor()?, Action::WorkspaceCreated, entry).await?;
+    audit::write(
+        &transaction,
+        &call.actor()?,
+        Action::WorkspaceCreated,
+        entry,
+    )
+    .await?;
     transaction.commit().await?;
     Ok(WorkspaceView::from(&workspace))
 }
@@ -195,9 +207,8 @@ fn checked_extra(issues: &mut Issues, extra: &WorkspaceExtraInput) -> Option<Wor
             issues.take(rules::text(&format!("/extra/{field}"), text, MAX_LOCATION));
         }
     }
-    let checked = serde_json::from_value(extra).map_err(|bad| {
-        Issue::new("/extra", "type", format!("does not fit a workspace: {bad}"))
-    });
+    let checked = serde_json::from_value(extra)
+        .map_err(|bad| Issue::new("/extra", "type", format!("does not fit a workspace: {bad}")));
     issues.take(checked)
 }
 
@@ -207,7 +218,9 @@ async fn refuse_taken_directory(
     directory: Option<&str>,
     except: Option<&WorkspaceId>,
 ) -> Result<(), HubError> {
-    let Some(directory) = directory else { return Ok(()) };
+    let Some(directory) = directory else {
+        return Ok(());
+    };
     match queries::workspace_in_directory(transaction, project, directory).await? {
         Some(other) if Some(&other.id) != except => {
             let message = "another workspace of the project has this directory";
@@ -285,14 +298,23 @@ async fn update(call: Call, input: Arc<WorkspaceUpdate>) -> Result<WorkspaceView
     queries::lock_project(&transaction, &call.scope()?, &before.project_id).await?;
     let mut issues = Issues::default();
     let name = input.name.as_ref().map(|name| {
-        name.as_deref().and_then(|name| issues.take(rules::name("/name", name)))
+        name.as_deref()
+            .and_then(|name| issues.take(rules::name("/name", name)))
     });
-    let branch =
-        input.branch.as_ref().map(|text| location(&mut issues, "/branch", text.as_ref()));
-    let directory =
-        input.directory.as_ref().map(|text| location(&mut issues, "/directory", text.as_ref()));
+    let branch = input
+        .branch
+        .as_ref()
+        .map(|text| location(&mut issues, "/branch", text.as_ref()));
+    let directory = input
+        .directory
+        .as_ref()
+        .map(|text| location(&mut issues, "/directory", text.as_ref()));
     let metadata = input.metadata.as_ref().and_then(|patch| {
-        issues.take_all(rules::metadata_patch("workspaces", &before.metadata.0, patch))
+        issues.take_all(rules::metadata_patch(
+            "workspaces",
+            &before.metadata.0,
+            patch,
+        ))
     });
     let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
     issues.finish()?;
@@ -301,8 +323,7 @@ async fn update(call: Call, input: Arc<WorkspaceUpdate>) -> Result<WorkspaceView
         let id = Some(&before.id);
         refuse_taken_directory(&transaction, &before.project_id, directory.as_deref(), id).await?;
     }
-    let changes =
-        WorkspaceChanges {
+    let changes = WorkspaceChanges {
         name,
         branch,
         directory,
@@ -347,19 +368,35 @@ async fn delete(call: Call, input: Arc<WorkspaceDelete>) -> Result<WorkspaceDele
         let message = "this hub has no spokes yet that could remove a worktree";
         return Err(CallError::new(code, message).into());
     }
-    let project = super::visible(&transaction, &call.scope()?, workspace.project_id.as_ref()).await?;
+    let project =
+        super::visible(&transaction, &call.scope()?, workspace.project_id.as_ref()).await?;
     call.require_level(project.org_id.as_ref(), MembershipLevel::Admin)?;
     if queries::active_mappings_of_workspace(&transaction, &workspace.id).await? > 0 {
-        return Err(CallError::conflict("active_mapping", "an agent works in this workspace").into());
+        return Err(
+            CallError::conflict("active_mapping", "an agent works in this workspace").into(),
+        );
     }
     queries::delete_workspace(&transaction, &workspace.id).await?;
     let entry = about(&workspace).in_organization(project.org_id.as_ref());
-    audit::write(&transaction, &call.actor()?, Action::WorkspaceDeleted, entry).await?;
+    audit::write(
+        &transaction,
+        &call.actor()?,
+        Action::WorkspaceDeleted,
+        entry,
+    )
+    .await?;
     transaction.commit().await?;
-    Ok(WorkspaceDeleted { deleted: true, worktree_removed: false })
+    Ok(WorkspaceDeleted {
+        deleted: true,
+        worktree_removed: false,
+    })
 }
 
 fn about(workspace: &workspaces::Model) -> Entry {
-    let label = workspace.name.as_deref().or(workspace.branch.as_deref()).unwrap_or_default();
+    let label = workspace
+        .name
+        .as_deref()
+        .or(workspace.branch.as_deref())
+        .unwrap_or_default();
     Entry::about("workspace", &workspace.id, label)
 }

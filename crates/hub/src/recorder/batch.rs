@@ -65,7 +65,9 @@ fn take(state: &mut State, most: usize) -> Vec<Item> {
         let Some(request_id) = state.change.pop_front().or_else(|| state.begin.pop_front()) else {
             break;
         };
-        let Some(live) = state.live.get_mut(&request_id) else { continue };
+        let Some(live) = state.live.get_mut(&request_id) else {
+            continue;
+        };
         live.queued = false;
         let change = match (live.written, live.end.clone()) {
             (Written::Nothing, end) => {
@@ -92,11 +94,11 @@ async fn write_until_settled(shared: &Shared, database: &Database, items: &[Item
     loop {
         match write_halving(database, items).await {
             Ok(outcomes) => {
-                shared.set_stalled(false);
+                shared.set_stalled(None);
                 return outcomes;
             }
             Err(problem) => {
-                shared.set_stalled(true);
+                shared.set_stalled(Some(&problem));
                 warn!(error = %problem, waiting = items.len(), "call records wait for the database");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSES.1);
@@ -120,7 +122,9 @@ fn write_halving<'a>(
             Err(problem) if passing(&problem) => Err(problem),
             Err(problem) => match items {
                 [] => Ok(Vec::new()),
-                [single] => write_bare(database, single, &problem).await.map(|outcome| vec![outcome]),
+                [single] => write_bare(database, single, &problem)
+                    .await
+                    .map(|outcome| vec![outcome]),
                 _ => {
                     let (left, right) = items.split_at(items.len() / 2);
                     let mut outcomes = write_halving(database, left).await?;
@@ -180,7 +184,9 @@ async fn write(database: &Database, items: &[Item]) -> Result<Vec<Outcome>, Stor
 }
 
 fn settle(state: &mut State, item: Item, outcome: Outcome) {
-    let Some(live) = state.live.get_mut(&item.request_id) else { return };
+    let Some(live) = state.live.get_mut(&item.request_id) else {
+        return;
+    };
     live.room = None;
     let over = match outcome {
         Outcome::Written => {
@@ -202,7 +208,10 @@ fn settle(state: &mut State, item: Item, outcome: Outcome) {
             true
         }
         Outcome::Refused(message) => {
-            tell(live.begun.take(), Err(RecordError::Refused(message.clone())));
+            tell(
+                live.begun.take(),
+                Err(RecordError::Refused(message.clone())),
+            );
             tell(live.ended.take(), Err(RecordError::Refused(message)));
             true
         }

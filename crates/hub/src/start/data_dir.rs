@@ -53,9 +53,17 @@ pub(super) fn take(data_dir: &Path) -> Result<Lock, DataDirError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            file.read_to_string(&mut pid).map_err(|source| io(&path, source))?;
-            let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() };
-            return Err(DataDirError::InUse { path: data_dir.to_owned(), pid: pid.to_owned() });
+            file.read_to_string(&mut pid)
+                .map_err(|source| io(&path, source))?;
+            let pid = if pid.trim().is_empty() {
+                "unknown"
+            } else {
+                pid.trim()
+            };
+            return Err(DataDirError::InUse {
+                path: data_dir.to_owned(),
+                pid: pid.to_owned(),
+            });
         }
         Err(TryLockError::Error(source)) => return Err(io(&path, source)),
     }
@@ -120,7 +128,9 @@ pub(super) fn make(data_dir: &Path) -> Result<(), DataDirError> {
         use std::os::unix::fs::DirBuilderExt as _;
         builder.mode(0o700);
     }
-    builder.create(data_dir).map_err(|source| io(data_dir, source))
+    builder
+        .create(data_dir)
+        .map_err(|source| io(data_dir, source))
 }
 
 fn write_private(path: &Path, text: &str) -> Result<(), DataDirError> {
@@ -141,7 +151,10 @@ fn write_private(path: &Path, text: &str) -> Result<(), DataDirError> {
 }
 
 fn io(path: &Path, source: std::io::Error) -> DataDirError {
-    DataDirError::Io { path: path.to_owned(), source }
+    DataDirError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use alkhub_storage::identity::{self, NewAccount, NewApiKey};
-use alkhub_storage::{ConnectError, ConnectionTrait, Database, DbErr, StorageError, meta};
 use alkhub_storage::enums::{AccessLevel, AccountStatus};
+use alkhub_storage::identity::{self, NewAccount, NewApiKey};
 use alkhub_storage::ids::AccountId;
 use alkhub_storage::json::{Metadata, ResourceMap, StringList};
+use alkhub_storage::{ConnectError, ConnectionTrait, Database, DbErr, StorageError, meta};
 use secrecy::SecretString;
 
 use super::{DataDirError, data_dir};
@@ -40,7 +40,9 @@ pub enum RecoverError {
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
     /// There is nobody to make a key for.
-    #[error("there is no active administrator in this database; start the hub once to make the first")]
+    #[error(
+        "there is no active administrator in this database; start the hub once to make the first"
+    )]
     NoAdmin,
 }
 
@@ -50,24 +52,33 @@ pub(super) struct Identity {
 }
 
 /// Makes the first administrator, the hub's own account and the first key when there is no account.
-pub(super) async fn ensure(
-    database: &Database,
-    data_dir: &Path,
-) -> Result<Identity, RecoverError> {
+pub(super) async fn ensure(database: &Database, data_dir: &Path) -> Result<Identity, RecoverError> {
     let transaction = database.begin().await?;
     // Two processes that start at once on one database meet here: the second waits for the first.
     meta::lock(&transaction, "first-identity").await?;
     if let Some(hub) = identity::account_by_email(&transaction, HUB_EMAIL).await? {
         transaction.commit().await?;
         data_dir::repair_local_key_mode(data_dir)?;
-        return Ok(Identity { hub_account: hub.id, first_key: None });
+        return Ok(Identity {
+            hub_account: hub.id,
+            first_key: None,
+        });
     }
     let hub = account(&transaction, HUB_EMAIL, "alkhub", AccessLevel::Service).await?;
-    let admin = account(&transaction, ADMIN_EMAIL, "Administrator", AccessLevel::Admin).await?;
+    let admin = account(
+        &transaction,
+        ADMIN_EMAIL,
+        "Administrator",
+        AccessLevel::Admin,
+    )
+    .await?;
     let key = add_key(&transaction, &admin, "first key", Action::HubInitialized).await?;
     data_dir::write_local_key(data_dir, &key)?;
     transaction.commit().await?;
-    Ok(Identity { hub_account: hub, first_key: Some(key) })
+    Ok(Identity {
+        hub_account: hub,
+        first_key: Some(key),
+    })
 }
 
 /// Makes a new key for the first active administrator, with the hub stopped, and writes it where the
@@ -80,8 +91,16 @@ pub async fn recover_key(live: &LiveConfig) -> Result<SecretString, RecoverError
     let _lock = data_dir::take(&config.data_dir)?;
     let database = Database::connect(&super::database_options(&config)).await?;
     let transaction = database.begin().await?;
-    let admin = identity::first_active_admin(&transaction).await?.ok_or(RecoverError::NoAdmin)?;
-    let key = add_key(&transaction, &admin.id, "recovered key", Action::KeyRecovered).await?;
+    let admin = identity::first_active_admin(&transaction)
+        .await?
+        .ok_or(RecoverError::NoAdmin)?;
+    let key = add_key(
+        &transaction,
+        &admin.id,
+        "recovered key",
+        Action::KeyRecovered,
+    )
+    .await?;
     data_dir::write_local_key(&config.data_dir, &key)?;
     transaction.commit().await?;
     database.close().await?;
@@ -101,7 +120,9 @@ async fn account(
         status: AccountStatus::Active,
         ..NewAccount::default()
     };
-    identity::create_account(transaction, new).await.map(|account| account.id)
+    identity::create_account(transaction, new)
+        .await
+        .map(|account| account.id)
 }
 
 async fn add_key(
@@ -131,6 +152,12 @@ async fn add_key(
         request_id: None,
         origin: Origin::internal(),
     };
-    audit::write(transaction, &actor, action, Entry::about("key", &stored.id, name)).await?;
+    audit::write(
+        transaction,
+        &actor,
+        action,
+        Entry::about("key", &stored.id, name),
+    )
+    .await?;
     Ok(key)
 }

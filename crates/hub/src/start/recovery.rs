@@ -2,8 +2,8 @@
 
 use alkhub_operations::{CallError, ErrorCode};
 use alkhub_storage::calls::{self, CallEnd};
-use alkhub_storage::{Database, Engine, StorageError};
 use alkhub_storage::enums::CallStatus;
+use alkhub_storage::{Database, Engine, StorageError};
 use serde_json::{Map, json};
 
 use crate::state::Instance;
@@ -31,9 +31,10 @@ pub(super) async fn close_open_calls(
         let mut ends = Vec::with_capacity(open.len());
         for node in &open {
             let (message, details) = match node.status {
-                CallStatus::Pending => {
-                    ("the hub process stopped before the call began", json!({ "started": false }))
-                }
+                CallStatus::Pending => (
+                    "the hub process stopped before the call began",
+                    json!({ "started": false }),
+                ),
                 _ => (
                     "the hub process that ran this call stopped",
                     json!({ "started": true, "outcome": "unknown" }),

@@ -184,7 +184,10 @@ pub(super) fn illegal_transition(error: StorageError) -> HubError {
             } else {
                 ""
             };
-            let message = format!("{table}: from {from} to {to} is no step{hint}");
+            let message = format!(
+                "a {} cannot go from {from} to {to}{hint}",
+                table.trim_end_matches('s')
+            );
             CallError::conflict("illegal_transition", message)
                 .with_detail("table", table)
                 .with_detail("from", from)

@@ -40,7 +40,13 @@ fn row(
     member: Gets,
     input: fn(&World) -> Value,
 ) -> Row {
-    Row { operation, input, scopes, stranger, member }
+    Row {
+        operation,
+        input,
+        scopes,
+        stranger,
+        member,
+    }
 }
 
 fn table() -> Vec<Row> {
@@ -49,122 +55,312 @@ fn table() -> Vec<Row> {
         row("hub.info", &[], Answer, Answer, nothing),
         row("hub.whoami", &[], Answer, Answer, nothing),
         row("config.get", &["hub:admin"], Denied, Denied, nothing),
-        row("config.set", &["hub:admin"], Denied, Denied, |_| {
-            json!({ "key": "limits.concurrency", "value": 0 })
-        }),
+        row(
+            "config.set",
+            &["hub:admin"],
+            Denied,
+            Denied,
+            |_| json!({ "key": "limits.concurrency", "value": 0 }),
+        ),
         row("config.schema", &[], Answer, Answer, nothing),
-        row("account.create", &["account:admin"], Denied, Denied, |world| {
-            json!({ "email": format!("{}@example.org", world.unique), "displayName": "New" })
-        }),
-        row("account.get", &["account:read"], NotFound, Answer, |world| {
-            json!({ "id": world.owner })
-        }),
+        row(
+            "account.create",
+            &["account:admin"],
+            Denied,
+            Denied,
+            |world| json!({ "email": format!("{}@example.org", world.unique), "displayName": "New" }),
+        ),
+        row(
+            "account.get",
+            &["account:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.owner }),
+        ),
         row("account.list", &["account:read"], Answer, Answer, nothing),
-        row("key.create", &["key:write"], Answer, Answer, |_| {
-            json!({ "name": "k", "scopes": ["key:write"] })
-        }),
+        row(
+            "key.create",
+            &["key:write"],
+            Answer,
+            Answer,
+            |_| json!({ "name": "k", "scopes": ["key:write"] }),
+        ),
         row("key.list", &[], Answer, Answer, nothing),
-        row("key.get", &[], NotFound, NotFound, |world| json!({ "id": world.admin_spare_key })),
-        row("key.revoke", &["key:write"], NotFound, NotFound, |world| {
-            json!({ "id": world.admin_spare_key })
-        }),
-        row("key.check", &[], Answer, Answer, |_| json!({ "operation": "hub.info" })),
+        row(
+            "key.get",
+            &[],
+            NotFound,
+            NotFound,
+            |world| json!({ "id": world.admin_spare_key }),
+        ),
+        row(
+            "key.revoke",
+            &["key:write"],
+            NotFound,
+            NotFound,
+            |world| json!({ "id": world.admin_spare_key }),
+        ),
+        row(
+            "key.check",
+            &[],
+            Answer,
+            Answer,
+            |_| json!({ "operation": "hub.info" }),
+        ),
         row("operation.list", &[], Answer, Answer, nothing),
-        row("operation.search", &[], Answer, Answer, |_| json!({ "query": "task" })),
-        row("operation.schema", &[], Answer, Answer, |_| json!({ "name": "hub.info" })),
-        row("project.create", &["project:write"], NotFound, Answer, |world| {
-            json!({ "name": "p", "orgId": world.organization })
-        }),
-        row("project.get", &["project:read"], NotFound, Answer, |world| json!({ "id": world.project })),
+        row(
+            "operation.search",
+            &[],
+            Answer,
+            Answer,
+            |_| json!({ "query": "task" }),
+        ),
+        row(
+            "operation.schema",
+            &[],
+            Answer,
+            Answer,
+            |_| json!({ "name": "hub.info" }),
+        ),
+        row(
+            "project.create",
+            &["project:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "name": "p", "orgId": world.organization }),
+        ),
+        row(
+            "project.get",
+            &["project:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.project }),
+        ),
         row("project.list", &["project:read"], Answer, Answer, nothing),
-        row("project.update", &["project:write"], NotFound, Answer, |world| {
-            json!({ "id": world.project, "vcs": "hg" })
-        }),
-        row("project.archive", &["project:write"], NotFound, Answer, |world| {
-            json!({ "id": world.project })
-        }),
-        row("project.unarchive", &["project:write"], NotFound, Answer, |world| {
-            json!({ "id": world.project })
-        }),
-        row("project.delete", &["project:admin"], NotFound, Denied, |world| {
-            json!({ "id": world.project, "confirm": "p" })
-        }),
-        row("project.stats", &["project:read"], NotFound, Answer, |world| {
-            json!({ "id": world.project })
-        }),
-        row("workspace.create", &["project:write"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "name": "w2" })
-        }),
-        row("workspace.get", &["project:read"], NotFound, Answer, |world| {
-            json!({ "id": world.workspace })
-        }),
-        row("workspace.list", &["project:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project })
-        }),
-        row("workspace.update", &["project:write"], NotFound, Answer, |world| {
-            json!({ "id": world.workspace, "branch": "main" })
-        }),
-        row("workspace.delete", &["project:write"], NotFound, Denied, |world| {
-            json!({ "id": world.workspace })
-        }),
-        row("task.create", &["task:write"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "name": "new" })
-        }),
-        row("task.get", &["task:read"], NotFound, Answer, |world| json!({ "id": world.task })),
-        row("task.list", &["task:read"], Answer, Answer, |world| {
-            json!({ "projectId": world.project })
-        }),
-        row("task.update", &["task:write"], NotFound, Answer, |world| {
-            json!({ "id": world.task, "priority": "high" })
-        }),
-        row("task.updateStatus", &["task:status"], NotFound, Answer, |world| {
-            json!({ "id": world.task, "status": "in-progress" })
-        }),
-        row("task.addNote", &["task:status"], NotFound, Answer, |world| {
-            json!({ "id": world.task, "text": "a note" })
-        }),
-        row("task.assign", &["task:write"], NotFound, Answer, |world| {
-            json!({ "id": world.task, "assignee": "somebody" })
-        }),
-        row("task.delete", &["task:write"], NotFound, Denied, |world| json!({ "id": world.task })),
-        row("task.dependency.add", &["task:write"], NotFound, Answer, |world| {
-            json!({ "taskId": world.other_task, "dependsOnId": world.task })
-        }),
-        row("task.dependency.remove", &["task:write"], NotFound, Answer, |world| {
-            json!({ "taskId": world.task, "dependsOnId": world.prerequisite })
-        }),
-        row("task.dependency.list", &["task:read"], NotFound, Answer, |world| {
-            json!({ "taskId": world.task })
-        }),
-        row("task.import", &["task:write"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "files": [], "dryRun": true })
-        }),
-        row("task.export", &["task:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project })
-        }),
-        row("task.ready", &["task:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "order": "priority" })
-        }),
-        row("task.graph", &["task:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project })
-        }),
-        row("task.analyze", &["task:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "analyses": ["criticalPath"] })
-        }),
-        row("task.history", &["task:read"], NotFound, Answer, |world| json!({ "id": world.task })),
-        row("task.sync", &["task:write"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "files": [], "dryRun": true })
-        }),
-        row("task.watch", &["task:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project })
-        }),
-        row("task.blocked", &["task:read"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project })
-        }),
-        row("task.history", &["task:read"], NotFound, Answer, |world| json!({ "id": world.task })),
-        row("task.sync", &["task:write"], NotFound, Answer, |world| {
-            json!({ "projectId": world.project, "files": [] })
-        }),
+        row(
+            "project.update",
+            &["project:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.project, "vcs": "hg" }),
+        ),
+        row(
+            "project.archive",
+            &["project:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.project }),
+        ),
+        row(
+            "project.unarchive",
+            &["project:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.project }),
+        ),
+        row(
+            "project.delete",
+            &["project:admin"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.project, "confirm": "p" }),
+        ),
+        row(
+            "project.stats",
+            &["project:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.project }),
+        ),
+        row(
+            "workspace.create",
+            &["project:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "name": "w2" }),
+        ),
+        row(
+            "workspace.get",
+            &["project:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.workspace }),
+        ),
+        row(
+            "workspace.list",
+            &["project:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project }),
+        ),
+        row(
+            "workspace.update",
+            &["project:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.workspace, "branch": "main" }),
+        ),
+        row(
+            "workspace.delete",
+            &["project:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.workspace }),
+        ),
+        row(
+            "task.create",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "name": "new" }),
+        ),
+        row(
+            "task.get",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task }),
+        ),
+        row(
+            "task.list",
+            &["task:read"],
+            Answer,
+            Answer,
+            |world| json!({ "projectId": world.project }),
+        ),
+        row(
+            "task.update",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task, "priority": "high" }),
+        ),
+        row(
+            "task.updateStatus",
+            &["task:status"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task, "status": "in-progress" }),
+        ),
+        row(
+            "task.addNote",
+            &["task:status"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task, "text": "a note" }),
+        ),
+        row(
+            "task.assign",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task, "assignee": "somebody" }),
+        ),
+        row(
+            "task.delete",
+            &["task:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.task }),
+        ),
+        row(
+            "task.dependency.add",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "taskId": world.other_task, "dependsOnId": world.task }),
+        ),
+        row(
+            "task.dependency.remove",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "taskId": world.task, "dependsOnId": world.prerequisite }),
+        ),
+        row(
+            "task.dependency.list",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "taskId": world.task }),
+        ),
+        row(
+            "task.import",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "files": [], "dryRun": true }),
+        ),
+        row(
+            "task.export",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project }),
+        ),
+        row(
+            "task.ready",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "order": "priority" }),
+        ),
+        row(
+            "task.graph",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project }),
+        ),
+        row(
+            "task.analyze",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "analyses": ["criticalPath"] }),
+        ),
+        row(
+            "task.history",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task }),
+        ),
+        row(
+            "task.sync",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "files": [], "dryRun": true }),
+        ),
+        row(
+            "task.watch",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project }),
+        ),
+        row(
+            "task.blocked",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project }),
+        ),
+        row(
+            "task.history",
+            &["task:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.task }),
+        ),
+        row(
+            "task.sync",
+            &["task:write"],
+            NotFound,
+            Answer,
+            |world| json!({ "projectId": world.project, "files": [] }),
+        ),
     ]
 }
 
@@ -217,13 +413,21 @@ async fn h1_every_registered_operation_has_a_row() {
 async fn registered(hub: &TestHub) -> BTreeSet<String> {
     let page = hub.ok("operation.list", json!({ "limit": 500 })).await;
     let items = page["items"].as_array().expect("items");
-    items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+    items
+        .iter()
+        .map(|item| item["name"].as_str().expect("a name").to_owned())
+        .collect()
 }
 
 async fn check(hub: &TestHub, callers: &Callers, row: &Row) {
     let name = row.operation;
     // One for all worlds of the row: an account may have 100 live keys.
-    let spare = hub.ok("key.create", json!({ "name": "spare", "scopes": ["hub:read"] })).await;
+    let spare = hub
+        .ok(
+            "key.create",
+            json!({ "name": "spare", "scopes": ["hub:read"] }),
+        )
+        .await;
     let spare = spare["apiKey"]["id"].as_str().expect("an id");
     let input = (row.input)(&world(hub, callers, spare).await);
 
@@ -239,21 +443,37 @@ async fn check(hub: &TestHub, callers: &Callers, row: &Row) {
         assert_eq!(gets(&outcome), NotFound);
     } else {
         let code = outcome.expect_err("the scope is missing").code;
-        assert_eq!(code, ErrorCode::OPERATION_NOT_FOUND, "{name} with the wrong scope");
+        assert_eq!(
+            code,
+            ErrorCode::OPERATION_NOT_FOUND,
+            "{name} with the wrong scope"
+        );
     }
 
     let stranger = hub.key(&callers.stranger, &["*"]).await;
     let outcome = hub.try_once(&stranger, name, input).await;
-    assert_eq!(gets(&outcome), row.stranger, "{name} as another tenant: {outcome:?}");
+    assert_eq!(
+        gets(&outcome),
+        row.stranger,
+        "{name} as another tenant: {outcome:?}"
+    );
 
     let member = hub.key(&callers.member, row.scopes).await;
     let input = (row.input)(&world(hub, callers, spare).await);
     let outcome = hub.try_once(&member, name, input).await;
-    assert_eq!(gets(&outcome), row.member, "{name} as a member: {outcome:?}");
+    assert_eq!(
+        gets(&outcome),
+        row.member,
+        "{name} as a member: {outcome:?}"
+    );
 
     let input = (row.input)(&world(hub, callers, spare).await);
     let outcome = hub.try_once(&hub.admin_key, name, input).await;
-    assert_eq!(gets(&outcome), Answer, "{name} as the administrator: {outcome:?}");
+    assert_eq!(
+        gets(&outcome),
+        Answer,
+        "{name} as the administrator: {outcome:?}"
+    );
 }
 
 fn gets(outcome: &Result<Value, alkhub_operations::CallError>) -> Gets {
@@ -276,15 +496,27 @@ async fn callers(hub: &TestHub) -> Callers {
     let member = hub.account("member@example.org", AccessLevel::User).await;
     let stranger = hub.account("stranger@example.org", AccessLevel::User).await;
     let organization = hub.organization("acme", &owner).await;
-    hub.member(&organization, &member, MembershipLevel::Member).await;
+    hub.member(&organization, &member, MembershipLevel::Member)
+        .await;
     let elsewhere = hub.key(&member, &["usage:read"]).await;
-    Callers { owner, organization, member, stranger, elsewhere }
+    Callers {
+        owner,
+        organization,
+        member,
+        stranger,
+        elsewhere,
+    }
 }
 
 async fn world(hub: &TestHub, callers: &Callers, spare: &str) -> World {
     let text = |value: &Value| value["id"].as_str().expect("an id").to_owned();
     let project = hub.project("p", Some(&callers.organization)).await;
-    let workspace = hub.ok("workspace.create", json!({ "projectId": project, "name": "w" })).await;
+    let workspace = hub
+        .ok(
+            "workspace.create",
+            json!({ "projectId": project, "name": "w" }),
+        )
+        .await;
     let task = async |slug: &str, depends_on: &[&str]| {
         let input = json!({
             "projectId": project, "slug": slug, "name": slug, "dependsOn": depends_on,
@@ -294,7 +526,11 @@ async fn world(hub: &TestHub, callers: &Callers, spare: &str) -> World {
     let prerequisite = task("prerequisite", &[]).await;
     let done = json!({ "id": prerequisite, "status": "in-progress" });
     hub.ok("task.updateStatus", done).await;
-    hub.ok("task.updateStatus", json!({ "id": prerequisite, "status": "completed" })).await;
+    hub.ok(
+        "task.updateStatus",
+        json!({ "id": prerequisite, "status": "completed" }),
+    )
+    .await;
     let other_task = task("other", &[]).await;
     let task = task("task", &["prerequisite"]).await;
     World {

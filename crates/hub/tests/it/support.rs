@@ -63,14 +63,23 @@ pub(crate) async fn start(
         flags.retain(|(known, _)| known != key);
         flags.push(((*key).to_owned(), (*value).to_owned()));
     }
-    let loaded = load(Sources { flags, ..Sources::default() }).expect("settings of a test");
-    Hub::start(HubOptions { config: Arc::new(loaded.config) }).await
+    let loaded = load(Sources {
+        flags,
+        ..Sources::default()
+    })
+    .expect("settings of a test");
+    Hub::start(HubOptions {
+        config: Arc::new(loaded.config),
+    })
+    .await
 }
 
 impl TestHub {
     async fn start(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let data_dir = tempfile::tempdir().expect("a data directory");
-        let started = start(database.url(), data_dir.path(), settings).await.expect("the hub starts");
+        let started = start(database.url(), data_dir.path(), settings)
+            .await
+            .expect("the hub starts");
         let first_key = started.first_key.expect("a first start makes a key");
         Self {
             hub: started.hub,
@@ -88,7 +97,9 @@ impl TestHub {
         input: Value,
     ) -> Result<Value, CallError> {
         let outcome = self.hub.call(request(Some(key), operation, input)).await;
-        outcome.map(|answer| answer.envelope.data).map_err(|failure| failure.error)
+        outcome
+            .map(|answer| answer.envelope.data)
+            .map_err(|failure| failure.error)
     }
 
     /// Calls an operation as the administrator; it must succeed.
@@ -121,11 +132,19 @@ impl TestHub {
     pub(crate) async fn try_request(&self, request: CallRequest) -> Result<Value, CallError> {
         if request.operation != "task.watch" {
             let outcome = self.hub.call(request).await;
-            return outcome.map(|answer| answer.envelope.data).map_err(|failure| failure.error);
+            return outcome
+                .map(|answer| answer.envelope.data)
+                .map_err(|failure| failure.error);
         }
-        let request = CallRequest { expected: Expected::Subscription, ..request };
-        let mut subscription =
-            self.hub.subscribe(request).await.map_err(|failure| failure.error)?;
+        let request = CallRequest {
+            expected: Expected::Subscription,
+            ..request
+        };
+        let mut subscription = self
+            .hub
+            .subscribe(request)
+            .await
+            .map_err(|failure| failure.error)?;
         let first = tokio::time::timeout(Duration::from_millis(300), subscription.items.next());
         match first.await {
             Ok(Some(Err(error))) => Err(error),
@@ -175,8 +194,9 @@ impl TestHub {
             data: None,
             metadata: alkhub_storage::json::Metadata::new(),
         };
-        let organization =
-            identity::create_organization(&transaction, new).await.expect("an organization");
+        let organization = identity::create_organization(&transaction, new)
+            .await
+            .expect("an organization");
         transaction.commit().await.expect("commit");
         organization.id
     }
@@ -190,13 +210,24 @@ impl TestHub {
     ) {
         let database: &Database = &self.database;
         let transaction = database.begin().await.expect("a transaction");
-        identity::add_member(&transaction, organization, account, level).await.expect("a member");
+        identity::add_member(&transaction, organization, account, level)
+            .await
+            .expect("a member");
         transaction.commit().await.expect("commit");
     }
 
     /// A project of an organization or of the administrator; its id.
-    pub(crate) async fn project(&self, name: &str, organization: Option<&OrganizationId>) -> String {
-        let project = self.ok("project.create", json!({ "name": name, "orgId": organization })).await;
+    pub(crate) async fn project(
+        &self,
+        name: &str,
+        organization: Option<&OrganizationId>,
+    ) -> String {
+        let project = self
+            .ok(
+                "project.create",
+                json!({ "name": name, "orgId": organization }),
+            )
+            .await;
         project["id"].as_str().expect("an id").to_owned()
     }
 
@@ -250,7 +281,11 @@ pub(crate) fn rule(error: &CallError) -> String {
 /// Runs SQL that no repository offers, as hand-written SQL would.
 pub(crate) async fn execute(database: &Database, sql: &str) {
     use alkhub_storage::ConnectionTrait as _;
-    database.writer().execute_unprepared(sql).await.expect("the statement runs");
+    database
+        .writer()
+        .execute_unprepared(sql)
+        .await
+        .expect("the statement runs");
 }
 
 /// The actions in the audit log, oldest first.
@@ -258,7 +293,17 @@ pub(crate) async fn audit_actions(database: &Database) -> Vec<String> {
     use alkhub_storage::identity::AuditFilter;
     use alkhub_storage::{Order, PageRequest, Scope};
     let page = PageRequest::first(500).in_order(Order::Asc);
-    let entries =
-        identity::list_audit(database.reader(), &Scope::All, &AuditFilter::default(), &page).await;
-    entries.expect("the audit log").items.into_iter().map(|entry| entry.action).collect()
+    let entries = identity::list_audit(
+        database.reader(),
+        &Scope::All,
+        &AuditFilter::default(),
+        &page,
+    )
+    .await;
+    entries
+        .expect("the audit log")
+        .items
+        .into_iter()
+        .map(|entry| entry.action)
+        .collect()
 }

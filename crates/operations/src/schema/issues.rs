@@ -38,14 +38,22 @@ pub(super) fn collect<'a>(
 /// none of them.
 fn takes_no_properties(error: &ValidationError<'_>) -> bool {
     matches!(error.kind(), ValidationErrorKind::FalseSchema)
-        && error.schema_path().as_str().ends_with("/additionalProperties")
+        && error
+            .schema_path()
+            .as_str()
+            .ends_with("/additionalProperties")
 }
 
 fn unexpected_members(here: &str, value: &Value, issues: &mut Vec<Issue>) {
     let members = value.pointer(here).and_then(Value::as_object);
     for name in members.into_iter().flat_map(serde_json::Map::keys) {
         let rule = "additionalProperties".to_owned();
-        push(issues, pointer_join(here, name), rule, "is not expected".to_owned());
+        push(
+            issues,
+            pointer_join(here, name),
+            rule,
+            "is not expected".to_owned(),
+        );
     }
 }
 
