@@ -3,6 +3,9 @@
 //! A batch travels in parameters whose number does not depend on its size: one JSON document on SQLite,
 //! one array a column on PostgreSQL. So a statement has the same text for every batch.
 
+mod parameters;
+mod statements;
+
 use std::collections::HashSet;
 
 use sea_orm::{ConnectionTrait, Value};
@@ -14,6 +17,11 @@ use crate::error::StorageError;
 use crate::ids::{AccountId, CallGraphEdgeId, CallGraphNodeId, OperationId};
 use crate::sql;
 use crate::time::DateTimeUtc;
+use parameters::{document, end_row, finish_arrays, insert_arrays, object_text, row, texts};
+use statements::{
+    EDGES_POSTGRES, EDGES_SQLITE, FINISH_POSTGRES, INSERT_POSTGRES, INSERT_SQLITE,
+    RUNNING_POSTGRES, RUNNING_SQLITE, finish_sqlite, merged_sqlite,
+};
 
 /// A call to be recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -358,109 +366,6 @@ async fn own_rows(
     returned(db, text, values).await
 }
 
-// Null has no place in the driver's arrays; an empty text stands for it, which no column holds.
-const INSERT_POSTGRES: &str = "
-    insert into call_graph_nodes (id, request_id, operation_id, parent_request_id, identity,
-        caller_account_id, status, input, output, error, started_at, completed_at, metadata,
-        created_at, updated_at)
-    select u.id, u.request_id, u.operation_id, nullif(u.parent, ''), nullif(u.identity, '')::jsonb,
-        nullif(u.account, ''), u.status, nullif(u.input, '')::jsonb, nullif(u.output, '')::jsonb,
-        nullif(u.error, '')::jsonb, nullif(u.started, '')::timestamptz,
-        nullif(u.completed, '')::timestamptz, u.metadata::jsonb, u.created,
-        coalesce(nullif(u.completed, '')::timestamptz, u.created)
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-        $14::timestamptz[])
-        as u(id, request_id, operation_id, parent, identity, account, status, input, output, error,
-            started, completed, metadata, created)
-    on conflict (request_id) do nothing returning request_id";
-
-// A key that is absent gives null; JSON's own null stays what it is.
-const INSERT_SQLITE: &str = "
-    insert into call_graph_nodes (id, request_id, operation_id, parent_request_id, identity,
-        caller_account_id, status, input, output, error, started_at, completed_at, metadata,
-        created_at, updated_at)
-    select value ->> 'id', value ->> 'request_id', value ->> 'operation_id',
-        value ->> 'parent_request_id', value -> 'identity', value ->> 'caller_account_id',
-        value ->> 'status', value -> 'input', value -> 'output', value -> 'error',
-        value ->> 'started_at', value ->> 'completed_at', value -> 'metadata',
-        value ->> 'created_at', coalesce(value ->> 'completed_at', value ->> 'created_at')
-    from json_each($1) where true
-    on conflict (request_id) do nothing returning request_id";
-
-const RUNNING_POSTGRES: &str = "
-    update call_graph_nodes as n set status = 'running', started_at = u.at, updated_at = u.at
-    from unnest($1::text[], $2::timestamptz[]) as u(request_id, at)
-    where n.request_id = u.request_id and n.status = 'pending'
-    returning n.request_id";
-
-const RUNNING_SQLITE: &str = "
-    update call_graph_nodes
-    set status = 'running', started_at = u.value ->> 'at', updated_at = u.value ->> 'at'
-    from json_each($1) u
-    where call_graph_nodes.request_id = u.value ->> 'request_id'
-      and call_graph_nodes.status = 'pending'
-    returning call_graph_nodes.request_id";
-
-const FINISH_POSTGRES: &str = "
-    update call_graph_nodes as n
-    set status = u.status, output = nullif(u.output, '')::jsonb, error = nullif(u.error, '')::jsonb,
-        completed_at = u.completed, updated_at = u.completed,
-        metadata = case when u.metadata = '' then n.metadata
-            else coalesce(n.metadata, '{}') || u.metadata::jsonb end
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
-        as u(request_id, status, output, error, completed, metadata)
-    where n.request_id = u.request_id and n.status in ('pending', 'running')
-    returning n.request_id";
-
-const EDGES_POSTGRES: &str = "
-    insert into call_graph_edges (id, source_id, target_id, edge_type, created_at, updated_at)
-    select u.id, s.id, t.id, u.type, u.at, u.at
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-        as u(id, source, target, type, at)
-    join call_graph_nodes s on s.request_id = u.source
-    join call_graph_nodes t on t.request_id = u.target
-    on conflict (source_id, target_id, edge_type) do nothing";
-
-const EDGES_SQLITE: &str = "
-    insert into call_graph_edges (id, source_id, target_id, edge_type, created_at, updated_at)
-    select u.value ->> 'id', s.id, t.id, u.value ->> 'type', u.value ->> 'at', u.value ->> 'at'
-    from json_each($1) u
-    join call_graph_nodes s on s.request_id = u.value ->> 'source'
-    join call_graph_nodes t on t.request_id = u.value ->> 'target'
-    where true
-    on conflict (source_id, target_id, edge_type) do nothing";
-
-fn finish_sqlite() -> String {
-    format!(
-        "update call_graph_nodes
-         set status = u.value ->> 'status', output = u.value -> 'output',
-             error = u.value -> 'error', completed_at = u.value ->> 'completed_at',
-             updated_at = u.value ->> 'completed_at',
-             metadata = case when u.value -> 'metadata' is null
-                 then call_graph_nodes.metadata else {} end
-         from json_each($1) u
-         where call_graph_nodes.request_id = u.value ->> 'request_id'
-           and call_graph_nodes.status in ('pending', 'running')
-         returning call_graph_nodes.request_id",
-        merged_sqlite("u.value -> 'metadata'")
-    )
-}
-
-/// The notes of a row with the keys of `patch` in place of earlier ones. Not `json_patch`, which
-/// merges deep and takes null for a removal, as PostgreSQL's operator does not.
-fn merged_sqlite(patch: &str) -> String {
-    let value = "case type when 'object' then json(value) when 'array' then json(value)
-        when 'true' then json('true') when 'false' then json('false')
-        when 'null' then json('null') else value end";
-    format!(
-        "(select json_group_object(key, {value}) from (
-            select key, value, type from json_each(coalesce(call_graph_nodes.metadata, '{{}}'))
-            where key not in (select key from json_each({patch}))
-            union all select key, value, type from json_each({patch})))"
-    )
-}
-
 /// The request ids a statement over a batch gives back.
 async fn returned(
     db: &impl ConnectionTrait,
@@ -471,119 +376,4 @@ async fn returned(
     rows.iter()
         .map(|row| row.try_get_by_index(0).map_err(StorageError::from))
         .collect()
-}
-
-fn document(rows: impl Iterator<Item = serde_json::Value>) -> Value {
-    serde_json::Value::Array(rows.collect()).to_string().into()
-}
-
-fn texts(texts: impl Iterator<Item = String>) -> Value {
-    Value::from(texts.collect::<Vec<String>>())
-}
-
-fn row(call: &NewCall) -> serde_json::Value {
-    let mut row = Map::new();
-    let mut put = |key: &str, value: Option<serde_json::Value>| {
-        if let Some(value) = value {
-            row.insert(key.to_owned(), value);
-        }
-    };
-    let moment = |moment: DateTimeUtc| json!(Engine::Sqlite.moment_text(moment));
-    put("id", Some(json!(call.id)));
-    put("request_id", Some(json!(call.request_id)));
-    put("operation_id", Some(json!(call.operation_id)));
-    put(
-        "parent_request_id",
-        call.parent_request_id.as_ref().map(|id| json!(id)),
-    );
-    put("identity", call.identity.clone());
-    put(
-        "caller_account_id",
-        call.caller_account_id.as_ref().map(|id| json!(id)),
-    );
-    put("status", Some(json!(call.status)));
-    put("input", call.input.clone());
-    put("output", call.output.clone());
-    put("error", call.error.clone());
-    put("started_at", call.started_at.map(moment));
-    put("completed_at", call.completed_at.map(moment));
-    put("created_at", Some(moment(call.created_at)));
-    put(
-        "metadata",
-        Some(serde_json::Value::Object(call.metadata.clone())),
-    );
-    serde_json::Value::Object(row)
-}
-
-fn end_row(end: &CallEnd) -> serde_json::Value {
-    let mut row = json!({
-        "request_id": end.request_id,
-        "status": end.status,
-        "completed_at": Engine::Sqlite.moment_text(end.completed_at),
-    });
-    if let Some(output) = &end.output {
-        row["output"] = output.clone();
-    }
-    if let Some(error) = &end.error {
-        row["error"] = error.clone();
-    }
-    if !end.metadata.is_empty() {
-        row["metadata"] = serde_json::Value::Object(end.metadata.clone());
-    }
-    row
-}
-
-/// The columns of a batch of new calls in the order of [`INSERT_POSTGRES`].
-fn insert_arrays(calls: &[NewCall]) -> Vec<Value> {
-    let column = |value: &dyn Fn(&NewCall) -> String| texts(calls.iter().map(value));
-    let moment =
-        |moment: Option<DateTimeUtc>| moment.map(|moment| moment.to_rfc3339()).unwrap_or_default();
-    vec![
-        column(&|call| call.id.to_string()),
-        column(&|call| call.request_id.clone()),
-        column(&|call| call.operation_id.to_string()),
-        column(&|call| call.parent_request_id.clone().unwrap_or_default()),
-        column(&|call| json_text(call.identity.as_ref())),
-        column(&|call| {
-            call.caller_account_id
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        }),
-        column(&|call| call.status.as_str().to_owned()),
-        column(&|call| json_text(call.input.as_ref())),
-        column(&|call| json_text(call.output.as_ref())),
-        column(&|call| json_text(call.error.as_ref())),
-        column(&|call| moment(call.started_at)),
-        column(&|call| moment(call.completed_at)),
-        column(&|call| object_text(&call.metadata)),
-        Value::from(calls.iter().map(|call| call.created_at).collect::<Vec<_>>()),
-    ]
-}
-
-/// The columns of a batch of ends in the order of [`FINISH_POSTGRES`].
-fn finish_arrays(ends: &[CallEnd]) -> Vec<Value> {
-    let column = |value: &dyn Fn(&CallEnd) -> String| texts(ends.iter().map(value));
-    vec![
-        column(&|end| end.request_id.clone()),
-        column(&|end| end.status.as_str().to_owned()),
-        column(&|end| json_text(end.output.as_ref())),
-        column(&|end| json_text(end.error.as_ref())),
-        Value::from(ends.iter().map(|end| end.completed_at).collect::<Vec<_>>()),
-        column(&|end| {
-            if end.metadata.is_empty() {
-                String::new()
-            } else {
-                object_text(&end.metadata)
-            }
-        }),
-    ]
-}
-
-fn json_text(value: Option<&serde_json::Value>) -> String {
-    value.map(ToString::to_string).unwrap_or_default()
-}
-
-fn object_text(map: &Map<String, serde_json::Value>) -> String {
-    serde_json::Value::Object(map.clone()).to_string()
 }

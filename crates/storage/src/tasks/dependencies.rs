@@ -84,6 +84,7 @@ pub async fn insert_dependencies(
     db: &impl ConnectionTrait,
     new: Vec<NewDependency>,
 ) -> Result<u64, StorageError> {
+    let engine = Engine::of(db);
     let now = time::now();
     let mut written = 0;
     let mut left = new.as_slice();
@@ -91,16 +92,17 @@ pub async fn insert_dependencies(
         if left.len() < size {
             continue;
         }
-        let text = statement(size);
+        let text = statement(engine, size);
         while let Some((chunk, rest)) = left.split_at_checked(size) {
-            let mut values: Vec<Value> = Vec::with_capacity(size * 4 + 1);
-            values.push(now.into());
+            let mut values: Vec<Value> = Vec::with_capacity(size * COLUMNS);
             for edge in chunk {
                 values.extend([
                     TaskDependencyId::random().into_string().into(),
                     edge.depends_on_task_id.as_str().into(),
                     edge.dependent_task_id.as_str().into(),
                     edge.quality_retention.into(),
+                    now.into(),
+                    now.into(),
                 ]);
             }
             written += sql::execute(db, &text, values).await?;
@@ -273,21 +275,22 @@ async fn waits_for(
     Ok(found > 0)
 }
 
-fn statement(rows: usize) -> String {
+/// Columns that are written.
+const COLUMNS: usize = 6;
+
+fn statement(engine: Engine, rows: usize) -> String {
     let mut text = "insert into task_dependencies \
         (id, depends_on_task_id, dependent_task_id, quality_retention, created_at, updated_at) values "
         .to_owned();
     for row in 0..rows {
-        let first = 2 + row * 4;
-        if row > 0 {
-            text.push_str(", ");
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for place in 1..=COLUMNS {
+            if place > 1 {
+                text.push_str(", ");
+            }
+            text.push_str(&sql::in_order(engine, row * COLUMNS + place));
         }
-        text.push_str(&format!(
-            "(${first}, ${}, ${}, ${}, $1, $1)",
-            first + 1,
-            first + 2,
-            first + 3
-        ));
+        text.push(')');
     }
     text
 }

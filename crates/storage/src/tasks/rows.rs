@@ -125,6 +125,7 @@ async fn write(
     tasks: Vec<NewTask>,
     conflict: &str,
 ) -> Result<u64, StorageError> {
+    let engine = Engine::of(db);
     let now = time::now();
     let mut written = 0;
     let mut tasks = tasks.into_iter();
@@ -132,7 +133,7 @@ async fn write(
         if tasks.len() < size {
             continue;
         }
-        let text = statement(size, conflict);
+        let text = statement(engine, size, conflict);
         while tasks.len() >= size {
             let mut values = Vec::with_capacity(size * COLUMNS.len());
             for task in tasks.by_ref().take(size) {
@@ -144,7 +145,7 @@ async fn write(
     Ok(written)
 }
 
-fn statement(rows: usize, conflict: &str) -> String {
+fn statement(engine: Engine, rows: usize, conflict: &str) -> String {
     let mut text = format!("insert into tasks ({}) values ", COLUMNS.join(", "));
     let mut number = 0;
     for row in 0..rows {
@@ -154,8 +155,7 @@ fn statement(rows: usize, conflict: &str) -> String {
             if place > 0 {
                 text.push_str(", ");
             }
-            text.push('$');
-            text.push_str(&number.to_string());
+            text.push_str(&sql::in_order(engine, number));
         }
         text.push(')');
     }
