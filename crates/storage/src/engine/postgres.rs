@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions};
-use sea_orm::sqlx::{self, ConnectOptions, Executor};
+use sea_orm::sqlx::{self, ConnectOptions, Connection, Executor};
 use sea_orm::{DatabaseConnection, QueryFilter, Select, SqlxPostgresConnector};
 use serde_json::{Map, Value};
 
@@ -13,6 +13,9 @@ use super::{Meaning, always, raised};
 use crate::entity::parts;
 use crate::error::StorageError;
 use crate::sessions::SearchTerm;
+
+/// How long an unused connection is taken to be alive without asking.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +36,16 @@ pub(crate) async fn connect(
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A sign of life is asked for after a pause only: before every statement it would double the way.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _| {
             let setup = setup.clone();
             Box::pin(async move {

@@ -19,13 +19,21 @@ async fn what_is_committed_after_sqlite_rolled_back_by_itself_is_there() {
         drop(transaction);
 
         let transaction = database.begin().await.unwrap();
-        assert!(transaction.execute_unprepared("insert into nowhere values (1)").await.is_err());
+        assert!(
+            transaction
+                .execute_unprepared("insert into nowhere values (1)")
+                .await
+                .is_err()
+        );
         drop(transaction);
 
         let key = format!("kept:{round}");
         let transaction = database.begin().await.unwrap();
         meta::put(&transaction, &key, &json!(round)).await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(meta::get(database.reader(), &key).await.unwrap(), Some(json!(round)));
+        assert_eq!(
+            meta::get(database.reader(), &key).await.unwrap(),
+            Some(json!(round))
+        );
     }
 }
