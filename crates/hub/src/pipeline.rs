@@ -498,13 +498,13 @@ async fn dispatch(state: &Arc<State>, admitted: &mut Admitted, started: Instant)
 }
 
 /// What handlers get beside the context of the operations crate.
-fn host_of(state: &Arc<State>, admitted: &Admitted) -> Arc<Arc<Host>> {
-    Arc::new(Arc::new(Host {
+fn host_of(state: &Arc<State>, admitted: &Admitted) -> Arc<Host> {
+    Arc::new(Host {
         state: Arc::clone(state),
         principal: admitted.principal.clone(),
         origin: admitted.origin.clone(),
         operation: admitted.entry.id().to_string(),
-    }))
+    })
 }
 
 fn log(admitted: &Admitted, operation: &str, outcome: &Outcome, duration_ms: u64) {

@@ -70,6 +70,7 @@ impl State {
 }
 
 /// What the pipeline hands to a handler beside the context of the operations crate.
+#[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) state: Arc<State>,
     pub(crate) principal: Option<Arc<Principal>>,
@@ -218,10 +219,14 @@ where
 }
 
 fn host(context: &Context) -> Result<Arc<Host>, CallError> {
-    context.host::<Arc<Host>>().cloned().ok_or_else(|| {
-        tracing::error!("a handler of the hub was called outside of the pipeline");
-        CallError::unknown(Uuid::new_v4())
-    })
+    context
+        .host::<Host>()
+        .cloned()
+        .map(Arc::new)
+        .ok_or_else(|| {
+            tracing::error!("a handler of the hub was called outside of the pipeline");
+            CallError::unknown(Uuid::new_v4())
+        })
 }
 
 /// 5 to 200 ms, longer with each attempt, never the same for two that collided.

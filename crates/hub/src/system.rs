@@ -319,7 +319,7 @@ fn set_error(key: &str, error: SetError) -> CallError {
         SetError::UnknownKey { .. } => unknown_setting(key),
         SetError::NeedsRestart => CallError::unprocessable(
             "needs_restart",
-            &format!("{key} acts only at a start: set it in the file and restart"),
+            format!("{key} acts only at a start: set it in the file and restart"),
         ),
         SetError::Invalid { message } => CallError::validation_field("/value", "setting", message),
     }

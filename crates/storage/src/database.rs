@@ -1,4 +1,4 @@
-//! The connection to the data base: one writer and many readers on SQLite, a pool on PostgreSQL.
+//! The connection to the database: one writer and many readers on SQLite, a pool on PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +22,7 @@ const SQLITE_READERS: u32 = 8;
 /// Connections to PostgreSQL unless told otherwise.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
-/// Where the data base is and how it is used.
+/// Where the database is and how it is used.
 #[derive(Debug, Clone)]
 pub struct DatabaseOptions {
     /// `sqlite:///path/hub.db` or `postgres://user@host/name`.
@@ -63,12 +63,12 @@ pub enum SqliteSynchronous {
     Normal,
 }
 
-/// Why the data base cannot be used.
+/// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address is neither `sqlite:` nor `postgres:`, or is malformed.
     #[error(
-        "the address of the data base is not understood; it starts with sqlite:// or postgres://"
+        "the address of the database is not understood; it starts with sqlite:// or postgres://"
     )]
     Address,
     /// SQLite must lie on a local disk.
@@ -91,12 +91,12 @@ pub enum ConnectError {
         /// The oldest that does.
         needed: String,
     },
-    /// The data base did not answer as it should.
-    #[error("the data base cannot be opened")]
+    /// The database did not answer as it should.
+    #[error("the database cannot be opened")]
     Storage(#[from] StorageError),
 }
 
-/// A connected data base. Cloning shares the connections.
+/// A connected database. Cloning shares the connections.
 #[derive(Debug, Clone)]
 pub struct Database {
     engine: Engine,
@@ -105,7 +105,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the data base; SQLite makes the file when it is missing. Migrates nothing.
+    /// Opens the database; SQLite makes the file when it is missing. Migrates nothing.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         let url = options.url.as_str();
         let database = if url.starts_with("sqlite:") {
@@ -195,7 +195,7 @@ impl Database {
         migrate::pending(self).await
     }
 
-    /// Number of the last applied migration, 0 for an empty data base.
+    /// Number of the last applied migration, 0 for an empty database.
     pub async fn schema_version(&self) -> Result<i32, StorageError> {
         migrate::version(self).await
     }

@@ -19,7 +19,7 @@ use crate::time::DateTimeUtc;
 pub(crate) use postgres::connect as connect_postgres;
 pub(crate) use sqlite::{connect as connect_sqlite, network_file_system};
 
-/// Which data base serves the hub.
+/// Which database serves the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Engine {
@@ -46,7 +46,7 @@ impl Engine {
         }
     }
 
-    /// A column compared and ordered by its bytes, whatever collation the data base has.
+    /// A column compared and ordered by its bytes, whatever collation the database has.
     pub(crate) fn bytewise(self, table: &str, column: &str) -> SimpleExpr {
         match self {
             Self::Sqlite => Expr::cust(format!("\"{table}\".\"{column}\"")),

@@ -1,4 +1,4 @@
-//! What can go wrong in the data base, told by kind and place.
+//! What can go wrong in the database, told by kind and place.
 
 use sea_orm::DbErr;
 
@@ -39,7 +39,7 @@ pub enum StorageError {
         column: String,
     },
     /// A rule between rows refuses the write.
-    #[error("a rule of the data base refuses this ({name})")]
+    #[error("a rule of the database refuses this ({name})")]
     Rule {
         /// Name of the rule, such as `other_project`.
         name: String,
@@ -59,19 +59,19 @@ pub enum StorageError {
     Stale,
     /// Another writer was faster, or a lock was not had in time; the whole transaction may be tried
     /// again.
-    #[error("the data base is busy")]
+    #[error("the database is busy")]
     Busy,
     /// The disk is full.
-    #[error("no space is left for the data base")]
+    #[error("no space is left for the database")]
     Full,
-    /// The data base cannot be reached.
-    #[error("the data base cannot be reached")]
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
     Unavailable(#[source] DbErr),
     /// The cursor is broken, or belongs to another list.
     #[error("the cursor does not belong to this list")]
     Cursor,
     /// Anything else; not for callers' eyes.
-    #[error("the data base failed")]
+    #[error("the database failed")]
     Other(#[source] DbErr),
 }
 

@@ -1,4 +1,4 @@
-//! Entities, migrations and queries of the hub's data base.
+//! Entities, migrations and queries of the hub's database.
 //!
 //! SQLite and PostgreSQL serve the same functions. [`Database`] connects and migrates; [`entity`] holds
 //! a module a table; the modules named after domains hold the queries. Their functions take a connection
@@ -23,7 +23,7 @@ pub mod tasks;
 #[cfg(feature = "testing")]
 #[expect(
     clippy::expect_used,
-    reason = "a test that cannot have its data base fails; nothing could be done with an error"
+    reason = "a test that cannot have its database fails; nothing could be done with an error"
 )]
 pub mod testing;
 pub mod time;

@@ -23,20 +23,20 @@ pub struct MigrationReport {
 /// Why the schema cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The data base was made with another text of a file.
+    /// The database was made with another text of a file.
     #[error(
-        "migration {version} ({name}) was applied with another text; this hub cannot use the data base, the one that made it can"
+        "migration {version} ({name}) was applied with another text; this hub cannot use the database, the one that made it can"
     )]
     Changed {
         /// Number of the file.
         version: i32,
-        /// Its name in the data base.
+        /// Its name in the database.
         name: String,
     },
-    /// The data base was made by a newer hub.
-    #[error("the data base has schema {found}, this hub knows {known}; start a newer hub")]
+    /// The database was made by a newer hub.
+    #[error("the database has schema {found}, this hub knows {known}; start a newer hub")]
     Newer {
-        /// Schema of the data base.
+        /// Schema of the database.
         found: i32,
         /// Newest schema this hub knows.
         known: i32,
@@ -52,7 +52,7 @@ pub enum MigrateError {
         #[source]
         source: StorageError,
     },
-    /// The data base failed.
+    /// The database failed.
     #[error("the schema cannot be read")]
     Storage(#[from] StorageError),
 }
@@ -132,7 +132,7 @@ pub(crate) async fn version(database: &Database) -> Result<i32, StorageError> {
     Ok(last.map_or(0, |row| row.version))
 }
 
-/// SHA-256 over all files of an engine, in hex; names the state a fresh data base is brought to.
+/// SHA-256 over all files of an engine, in hex; names the state a fresh database is brought to.
 #[cfg(feature = "testing")]
 pub(crate) fn fingerprint(engine: Engine) -> String {
     let mut hash = Sha256::new();

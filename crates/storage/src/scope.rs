@@ -1,7 +1,7 @@
 //! Who asks: what of other tenants' rows a query may see.
 //!
 //! The scope becomes part of the `where`, never a filter afterwards, so that pages and counts are those
-//! of the asker. Who may write is the hub's question, not the data base's.
+//! of the asker. Who may write is the hub's question, not the database's.
 
 use sea_orm::Condition;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};

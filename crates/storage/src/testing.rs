@@ -1,6 +1,6 @@
-//! For tests: one body on every engine, each time with a data base of its own.
+//! For tests: one body on every engine, each time with a database of its own.
 //!
-//! SQLite lies in a directory that is removed afterwards. On PostgreSQL a data base is copied from a
+//! SQLite lies in a directory that is removed afterwards. On PostgreSQL a database is copied from a
 //! migrated template on the server that the variable `ALKHUB_TEST_POSTGRES_URL` names; without it the
 //! test fails, because a test that did not run on both engines proves nothing.
 
@@ -21,7 +21,7 @@ pub const POSTGRES_URL: &str = "ALKHUB_TEST_POSTGRES_URL";
 /// Tests of many processes make the template one at a time.
 const TEMPLATE_LOCK: i64 = 0x616c_6b74;
 
-/// Runs `body` on SQLite and then on PostgreSQL, each with an empty, migrated data base.
+/// Runs `body` on SQLite and then on PostgreSQL, each with an empty, migrated database.
 pub async fn each_engine<F>(body: F)
 where
     F: AsyncFn(TestDatabase),
@@ -36,7 +36,7 @@ where
     }
 }
 
-/// An empty, migrated data base; the caller's own.
+/// An empty, migrated database; the caller's own.
 #[derive(Debug)]
 pub struct TestDatabase {
     database: Database,
@@ -61,7 +61,7 @@ impl TestDatabase {
         }
     }
 
-    /// A data base on the server named by [`POSTGRES_URL`]; it stays there until the server goes.
+    /// A database on the server named by [`POSTGRES_URL`]; it stays there until the server goes.
     pub async fn postgres() -> Self {
         Self::postgres_at(&postgres_url()).await
     }
@@ -105,7 +105,7 @@ impl TestDatabase {
             directory,
             ..
         } = self;
-        database.close().await.expect("the data base closes");
+        database.close().await.expect("the database closes");
         drop(directory);
         if let Some(name) = name {
             drop_database(&postgres_url(), &name).await;
@@ -139,7 +139,7 @@ fn postgres_url() -> String {
     })
 }
 
-/// Name of a data base with the schema of the migrations as they are now; made when it is missing.
+/// Name of a database with the schema of the migrations as they are now; made when it is missing.
 async fn template(server: &str) -> String {
     let name = format!(
         "alkhub_template_{}",
@@ -156,7 +156,7 @@ async fn template(server: &str) -> String {
             .bind(&name)
             .fetch_one(&mut connection)
             .await
-            .expect("the server lists its data bases");
+            .expect("the server lists its databases");
     if !exists {
         // Under another name until it is complete: a test that dies half way leaves no false one.
         let unfinished = format!("{name}_unfinished");
@@ -213,7 +213,7 @@ async fn run(connection: &mut PgConnection, sql: &str) {
         .expect("the server obeys");
 }
 
-/// The same address with another data base.
+/// The same address with another database.
 fn with_database(server: &str, name: &str) -> String {
     let (address, parameters) = match server.split_once('?') {
         Some((address, parameters)) => (address, format!("?{parameters}")),

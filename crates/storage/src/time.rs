@@ -1,4 +1,4 @@
-//! Moments: whole milliseconds in UTC, the same on the wire and in both data bases.
+//! Moments: whole milliseconds in UTC, the same on the wire and in both databases.
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 

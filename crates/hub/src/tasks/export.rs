@@ -177,7 +177,7 @@ impl Written {
             self.lossy.push(Lossy {
                 task: row.slug.clone(),
                 what,
-            })
+            });
         };
         let links = links.of(&row.id);
         for (prerequisite, retention) in links {

@@ -99,7 +99,7 @@ fn places(tasks: &[Wanted<'_>]) -> Vec<Place> {
                 places[index] = Some(Place {
                     path: path.to_owned(),
                     why: None,
-                })
+                });
             }
             Err(why) => reasons[index] = Some(why),
         }

@@ -54,7 +54,7 @@ struct TaskChanged {
 
 enum Watching {
     /// Nothing was looked at yet.
-    Asked(Context, TaskWatch),
+    Asked(Box<(Context, TaskWatch)>),
     Running(Box<Running>),
     Over,
 }
@@ -70,21 +70,24 @@ fn watch(
     context: Context,
     input: TaskWatch,
 ) -> impl Stream<Item = Result<TaskChanged, CallError>> + Send + 'static {
-    stream::unfold(Watching::Asked(context, input), |watching| async {
-        let mut running = match watching {
-            Watching::Asked(context, input) => match begin(context, input).await {
-                Ok(running) => Box::new(running),
-                Err(error) => return Some((Err(error.into()), Watching::Over)),
-            },
-            Watching::Running(running) => running,
-            Watching::Over => return None,
-        };
-        match running.next().await {
-            Some(Ok(changed)) => Some((Ok(changed), Watching::Running(running))),
-            Some(Err(error)) => Some((Err(error.into()), Watching::Over)),
-            None => None,
-        }
-    })
+    stream::unfold(
+        Watching::Asked(Box::new((context, input))),
+        |watching| async {
+            let mut running = match watching {
+                Watching::Asked(asked) => match begin(asked.0, asked.1).await {
+                    Ok(running) => Box::new(running),
+                    Err(error) => return Some((Err(error.into()), Watching::Over)),
+                },
+                Watching::Running(running) => running,
+                Watching::Over => return None,
+            };
+            match running.next().await {
+                Some(Ok(changed)) => Some((Ok(changed), Watching::Running(running))),
+                Some(Err(error)) => Some((Err(error.into()), Watching::Over)),
+                None => None,
+            }
+        },
+    )
 }
 
 async fn begin(context: Context, input: TaskWatch) -> Result<Running, HubError> {

@@ -108,7 +108,7 @@ pub async fn list_audit(
     }
     if let Some(action) = &filter.action {
         select = match action.strip_suffix('*') {
-            // As a range on both engines: the index of PostgreSQL has the data base's own order.
+            // As a range on both engines: the index of PostgreSQL has the database's own order.
             Some(prefix) => select.filter(engine.in_prefix(column("audit_logs", "action"), prefix)),
             None => select.filter(Column::Action.eq(action.as_str())),
         };

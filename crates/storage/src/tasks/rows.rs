@@ -1,6 +1,6 @@
 //! Many tasks at a time, as statements of many rows.
 //!
-//! Statements come in a few sizes only, so that the data base reads each text once.
+//! Statements come in a few sizes only, so that the database reads each text once.
 
 use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, Value};
 

@@ -1,4 +1,4 @@
-//! The live catalogue of a freshly migrated data base, on each engine, against the published facts of
+//! The live catalogue of a freshly migrated database, on each engine, against the published facts of
 //! the schema (`vectors/schema.json`) and the columns written down in [`columns`].
 
 pub(crate) mod columns;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::on_each_engine;
 use columns::{CHECKS, COLUMNS, Kind};
 
-/// What a data base says of itself, in words both engines share.
+/// What a database says of itself, in words both engines share.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     pub columns: BTreeMap<String, Vec<Column>>,

@@ -1,4 +1,4 @@
-//! Rows written by direct SQL, for tests of the data base's own rules.
+//! Rows written by direct SQL, for tests of the database's own rules.
 
 /// The columns a row needs beside its id. A value `@table` is the id of that table's row in [`world`],
 /// `$` the row's own id.

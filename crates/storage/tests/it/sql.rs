@@ -1,5 +1,5 @@
 //! Direct SQL for tests that look past the repositories: at the catalogue, at triggers, at rules of
-//! the data base itself.
+//! the database itself.
 
 use alkhub_storage::Database;
 use sea_orm::{ConnectionTrait, DbErr, Statement};
