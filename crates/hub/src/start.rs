@@ -35,6 +35,7 @@ use crate::notices::Notices;
 use crate::recorder::{Recorder, RecorderLimits};
 use crate::repeats::Repeats;
 use crate::state::{Instance, State};
+use crate::system::SETTING_PREFIX;
 use crate::{Hub, catalog, jobs};
 
 /// Pause between two attempts to reach the database.
@@ -282,9 +283,6 @@ async fn apply_stored_settings(database: &Database, live: &LiveConfig) -> Result
     }
     Ok(())
 }
-
-/// Prefix of the live settings among the facts in `hub_meta`.
-pub(crate) const SETTING_PREFIX: &str = "setting:";
 
 fn register() -> Result<Arc<Registry>, alkhub_operations::RegistryError> {
     let registry = Arc::new(Registry::new().with_mode(Mode::Narrowing));

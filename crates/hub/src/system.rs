@@ -15,8 +15,10 @@ use crate::config::{SetError, SettingValue};
 use crate::error::HubError;
 use crate::identity::{AccountView, KeyView};
 use crate::readiness;
-use crate::start::SETTING_PREFIX;
 use crate::state::{Call, handle};
+
+/// Prefix of the live settings among the facts in `hub_meta`.
+pub(crate) const SETTING_PREFIX: &str = "setting:";
 
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
