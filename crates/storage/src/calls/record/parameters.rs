@@ -67,7 +67,7 @@ pub(super) fn end_row(end: &CallEnd) -> serde_json::Value {
     row
 }
 
-/// The columns of a batch of new calls in the order of [`INSERT_POSTGRES`].
+/// The columns of a batch of new calls in the order of `INSERT_POSTGRES`.
 pub(super) fn insert_arrays(calls: &[NewCall]) -> Vec<Value> {
     let column = |value: &dyn Fn(&NewCall) -> String| texts(calls.iter().map(value));
     let moment =
@@ -95,7 +95,7 @@ pub(super) fn insert_arrays(calls: &[NewCall]) -> Vec<Value> {
     ]
 }
 
-/// The columns of a batch of ends in the order of [`FINISH_POSTGRES`].
+/// The columns of a batch of ends in the order of `FINISH_POSTGRES`.
 pub(super) fn finish_arrays(ends: &[CallEnd]) -> Vec<Value> {
     let column = |value: &dyn Fn(&CallEnd) -> String| texts(ends.iter().map(value));
     vec![
