@@ -4,7 +4,7 @@
 //! [`Config`], the JSON Schema of the file, the annotated file of `alkhub config init`, the page
 //! `docs/configuration.md` and the hints for misspelt keys.
 //!
-//! [`load`] merges what the process was given (flags, environment, file) and reports every fault
+//! [`load()`] merges what the process was given (flags, environment, file) and reports every fault
 //! at once. The result is a [`LiveConfig`]: readers take [`LiveConfig::current`], an operation may
 //! change the settings marked *live* while the hub runs.
 //!
