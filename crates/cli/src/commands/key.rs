@@ -78,7 +78,7 @@ pub(crate) struct Create {
     /// When it ends: a time, a day, or a duration from now (90d) [default: never]
     #[arg(long = "expires", value_name = "WHEN", value_parser = values::moment)]
     expires_at: Option<String>,
-    /// Narrow it to some rows: a JSON object such as {"project": ["<id>"]}
+    /// Narrow it to some rows: a JSON object such as {"project": ["ID"]}
     #[arg(long, value_name = "JSON", value_parser = values::object)]
     resources: Option<Value>,
     /// What it is for, in a sentence
