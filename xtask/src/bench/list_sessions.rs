@@ -1,18 +1,14 @@
 //! A page of sessions does not get slower as sessions pile up.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
-use serde_json::json;
+use tokio::process::Command;
 
-use super::calls::{self, Calls};
-use super::figures::{Bar, Contestant, Kind, Measure, interleave};
-use super::hub::HubServer;
+use super::figures::{Bar, Contestant, Kind, Measure, Round, interleave};
 use super::lab::Lab;
-use super::sqlite::Sqlite;
 use super::{About, Bench, BenchError};
-
-const OPERATION: &str = "session.list";
+use crate::process;
 
 pub(super) struct ListSessions;
 
@@ -21,34 +17,25 @@ impl Bench for ListSessions {
     fn about(&self) -> About {
         About {
             name: "list-sessions",
-            work: "First page of `session.list` with 100,000 sessions stored against 1,000 (SQLite)",
+            work: "First page of a project's sessions with 100,000 stored against 1,000: the query of the store, on SQLite, as a plain user asks it",
             bar: "P9: at most 1.5 times",
         }
     }
 
     async fn run(&self, lab: &mut Lab) -> Result<Vec<Measure>, BenchError> {
+        let program = build(lab).await?;
         let sizes = if lab.quick {
             [10_000, 1_000]
         } else {
             [100_000, 1_000]
         };
+        let directory = lab.directory("sessions")?;
         let mut contestants: Vec<Box<dyn Contestant>> = Vec::new();
-        for size in sizes {
-            let data = lab.directory(&format!("sessions-{size}"))?;
-            let hub = HubServer::start(lab, &data).await?;
-            if !hub.offers(OPERATION).await? {
-                lab.miss(OPERATION, "this hub has no such operation");
-                return Ok(Vec::new());
-            }
-            let project = calls::project(&hub, "bench").await?;
-            drop(hub);
-            fill(&data, &project, size).await?;
-            contestants.push(Box::new(Calls {
-                who: format!("{size} sessions"),
-                hub: Arc::new(HubServer::start(lab, &data).await?),
-                operation: OPERATION,
-                input: json!({ "limit": 50 }),
-                count: calls::count(lab, 200),
+        for sessions in sizes {
+            contestants.push(Box::new(Pages {
+                program: program.clone(),
+                file: directory.join(format!("{sessions}.db")),
+                sessions,
             }));
         }
         let kind = Kind {
@@ -60,19 +47,44 @@ impl Bench for ListSessions {
     }
 }
 
-/// Stores the sessions straight in the database of a stopped hub: how they came there is not what
-/// is measured.
-async fn fill(data: &std::path::Path, project: &str, size: usize) -> Result<(), BenchError> {
-    let database = Sqlite::open(&data.join("alkhub.db")).await?;
-    let sql = format!(
-        "with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number < {size}) \
-         insert into sessions (id, account_id, project_id, slug, title, status) \
-         select lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
-                || '-a' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))), \
-                (select id from accounts limit 1), '{project}', 'session-' || number, 'Session ' || number, \
-                case when number % 50 = 0 then 'idle' else 'archived' end \
-         from numbers"
-    );
-    database.run(&sql).await?;
-    database.close().await
+/// The program that reads the pages: an example of the storage crate, because the hub has no operation
+/// on sessions yet.
+async fn build(lab: &Lab) -> Result<PathBuf, BenchError> {
+    let arguments = [
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "alkhub-storage",
+        "--example",
+        "session_pages",
+    ];
+    process::run(lab.workspace.cargo().args(arguments)).await?;
+    Ok(lab.workspace.target.join("release/examples/session_pages"))
+}
+
+/// Pages of one database; the first round fills it.
+struct Pages {
+    program: PathBuf,
+    file: PathBuf,
+    sessions: usize,
+}
+
+#[async_trait]
+impl Contestant for Pages {
+    fn who(&self) -> String {
+        format!("{} sessions", self.sessions)
+    }
+
+    async fn round(&mut self) -> Result<Vec<Round>, BenchError> {
+        let mut command = Command::new(&self.program);
+        command.arg(&self.file).arg(self.sessions.to_string());
+        let printed = process::read(&mut command).await?;
+        let times: Vec<f64> =
+            serde_json::from_str(&printed).map_err(|error| BenchError::Contestant {
+                who: self.who(),
+                what: format!("printed no figures: {error}"),
+            })?;
+        Ok(vec![Round::median(times)])
+    }
 }

@@ -181,6 +181,8 @@ create index idx_sessions_account_id on sessions (account_id);
 create index idx_sessions_role_name on sessions (role_name);
 create unique index unq_sessions_slug on sessions (slug);
 create index idx_sessions_parent_id on sessions (parent_id);
+-- A page of a project's sessions is read from its beginning, however many the project has.
+create index hub_idx_sessions_page on sessions (project_id, created_at, id);
 
 -- Ordered by (created_at, id); the code keeps created_at strictly rising within a session.
 create table messages (

@@ -140,9 +140,11 @@ async fn sessions_and_messages(watched: &mut Watched) {
     for (index, filter) in lists {
         let name = format!("list_sessions for {index}");
         watched
-            .uses(&name, &[index, "idx_sessions_active"], async |db| {
-                sessions::list_sessions(db, &Scope::All, &filter, &page).await
-            })
+            .uses(
+                &name,
+                &[index, "idx_sessions_active", "hub_idx_sessions_page"],
+                async |db| sessions::list_sessions(db, &Scope::All, &filter, &page).await,
+            )
             .await;
     }
     watched
@@ -387,7 +389,11 @@ async fn mappings_and_detections(watched: &mut Watched) {
         project_id: Some(project.clone()),
         ..MappingFilter::default()
     };
-    let joined = ["idx_sessions_project_id", "idx_mappings_session_id"];
+    let joined = [
+        "idx_sessions_project_id",
+        "hub_idx_sessions_page",
+        "idx_mappings_session_id",
+    ];
     watched
         .uses("list_mappings by project", &joined, async |db| {
             coordination::list_mappings(db, &Scope::All, &filter, &PageRequest::default()).await
