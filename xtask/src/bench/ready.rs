@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::calls::{self, Calls};
-use super::figures::{Contestant, Kind, Measure, interleave};
+use super::figures::{Bar, Contestant, Kind, Measure, interleave};
 use super::hub::HubServer;
 use super::lab::Lab;
 use super::{About, Bench, BenchError};
@@ -19,7 +19,7 @@ impl Bench for Ready {
         About {
             name: "ready",
             work: "`task.ready` by priority in a project of 50,000 tasks against one of 5,000 (SQLite)",
-            bar: "none; it may grow with the number of tasks that are ready, which is tenfold",
+            bar: "at most 3 times",
         }
     }
 
@@ -45,7 +45,7 @@ impl Bench for Ready {
         let kind = Kind {
             title: "the 50 first".to_owned(),
             unit: "ms".to_owned(),
-            bar: None,
+            bar: Some(Bar::AtMost(3.0)),
         };
         interleave(&mut contestants, lab.rounds(10), &[kind]).await
     }
