@@ -50,15 +50,6 @@ impl HubServer {
         Ok(server)
     }
 
-    /// Whether the hub has that operation: calling one that it has not is answered 404.
-    pub(super) async fn offers(&self, operation: &str) -> Result<bool, BenchError> {
-        Ok(self
-            .post(operation, &Value::Object(serde_json::Map::new()))
-            .await?
-            .0
-            != StatusCode::NOT_FOUND)
-    }
-
     /// Calls an operation and gives its output, the `data` of the envelope.
     pub(super) async fn call(&self, operation: &str, input: &Value) -> Result<Value, BenchError> {
         let failed = |what: String| BenchError::Contestant {

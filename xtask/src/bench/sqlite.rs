@@ -55,11 +55,6 @@ impl Sqlite {
         ))
         .await
     }
-
-    /// Closes the database, so that nothing is left in its log.
-    pub(super) async fn close(self) -> Result<(), BenchError> {
-        self.connection.close().await.map_err(failed)
-    }
 }
 
 fn failed(error: DbErr) -> BenchError {
