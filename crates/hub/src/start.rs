@@ -84,6 +84,12 @@ pub enum StartError {
     /// The first account and key could not be made.
     #[error("the first account could not be made: {0}")]
     FirstIdentity(#[source] RecoverError),
+    /// The key under which inputs are compared is not what this hub writes.
+    #[error(
+        "the row installationKey of hub_meta is damaged; restore it from a backup, or delete it: \
+         repeated request ids of earlier calls are then no longer recognised"
+    )]
+    InstallationKey,
     /// What a former run left open could not be closed.
     #[error("the calls of the former run could not be closed: {0}")]
     Recovery(#[source] StorageError),
@@ -102,6 +108,7 @@ impl StartError {
             Self::Migration(_) | Self::OldSchema => (6, "migrations"),
             Self::FirstIdentity(_) => (7, "first identity"),
             Self::Recovery(_) => (8, "recovery"),
+            Self::InstallationKey => (10, "installation key"),
             Self::Registry(_) => (10, "registry"),
         }
     }
@@ -354,11 +361,11 @@ async fn installation_key(database: &Database) -> Result<Vec<u8>, StartError> {
     .await?;
     let stored = meta::get(&transaction, key).await?;
     transaction.commit().await?;
-    let text = stored
-        .as_ref()
-        .and_then(|value| value["hex"].as_str())
-        .unwrap_or_default();
-    Ok(text.as_bytes().to_vec())
+    let text = stored.as_ref().and_then(|value| value["hex"].as_str());
+    // Never an empty key in its place: everybody could then compute what inputs are compared by.
+    text.filter(|text| text.len() == 2 * made.len())
+        .map(|text| text.as_bytes().to_vec())
+        .ok_or(StartError::InstallationKey)
 }
 
 async fn audit_start(state: &State, migrations: &[String]) -> Result<(), StartError> {
