@@ -45,7 +45,14 @@ impl Client {
         let located = locate::hub(global)?;
         let key = locate::key(global, &located)?;
         let Located { url, announced_by } = located;
+        let tls = match url.starts_with("https:") {
+            true => alkhub_hub::tls::trusting_known_authorities(),
+            // Reading the system's certificates takes a while that nobody needs here.
+            false => alkhub_hub::tls::trusting_nobody(),
+        }
+        .map_err(|problem| Failure::Local(format!("cannot prepare TLS: {problem}")))?;
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("alkhub/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             // An address that sends us elsewhere must not get the key.

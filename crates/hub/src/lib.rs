@@ -32,6 +32,7 @@ mod system;
 mod tasks;
 
 use std::sync::Arc;
+pub mod tls;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

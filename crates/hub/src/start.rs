@@ -161,6 +161,7 @@ impl Hub {
         let identity = first_identity::ensure(&database, &data_dir)
             .await
             .map_err(StartError::FirstIdentity)?;
+        crate::tls::install_provider();
         let instance = next_instance(&database, &data_dir, &config).await?;
         let recovered_calls = recovery::close_open_calls(&database, &instance)
             .await
