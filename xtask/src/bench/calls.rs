@@ -57,8 +57,17 @@ pub(super) async fn project_with_tasks(
     name: &str,
     tasks: usize,
 ) -> Result<String, BenchError> {
+    project_of(hub, name, &demo_data::generate(tasks, 1)).await
+}
+
+/// A new project with the tasks of these files; its id.
+pub(super) async fn project_of(
+    hub: &HubServer,
+    name: &str,
+    files: &[demo_data::TaskFile],
+) -> Result<String, BenchError> {
     let project = project(hub, name).await?;
-    for files in demo_data::generate(tasks, 1).chunks(FILES) {
+    for files in files.chunks(FILES) {
         hub.call("task.import", &import_input(&project, files))
             .await?;
     }

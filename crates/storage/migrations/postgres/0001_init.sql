@@ -413,14 +413,9 @@ create index idx_tasks_path on tasks (path text_pattern_ops);
 create index idx_tasks_priority on tasks (priority);
 create index idx_tasks_assignee on tasks (assignee);
 create index idx_tasks_due_at on tasks (due_at);
--- The order in which pending tasks are offered: a page of ready ones is read from its beginning.
-create index hub_idx_tasks_ready on tasks (
-    project_id,
-    (case priority when 'critical' then 0 when 'high' then 1 when 'medium' then 2 when 'low' then 3 else 4 end),
-    (due_at is null),
-    due_at,
-    slug collate "C"
-) where status = 'pending';
+-- The order of a page of the project's tasks. The status comes along so that tasks of another one are passed
+-- over without their rows.
+create index hub_idx_tasks_page on tasks (project_id, created_at, id, status);
 create index idx_tasks_tags on tasks using gin (tags);
 
 -- Edges run from the prerequisite to the dependent.
@@ -574,7 +569,8 @@ create index idx_audit_logs_org_id on audit_logs (org_id);
 
 -- 2. The hub's own tables
 --
--- No common columns, no triggers, and nothing of the 22 tables refers to them.
+-- No common columns, no triggers, and nothing of the 22 tables refers to them. Those that triggers of the 22
+-- fill stand with these triggers (full text, ready tasks).
 
 -- The runner makes this table before it applies the first file.
 create table if not exists hub_migrations (
@@ -1042,7 +1038,127 @@ $$;
 create trigger trg_task_dependencies_project before insert on task_dependencies
     for each row execute function hub_require_same_project();
 
--- 7. The sentinel operation
+-- 7. Ready tasks
+--
+-- A task can be begun when it is pending and every prerequisite is completed. The view says which tasks
+-- these are and where each stands among those offered; one that is never due stands last.
+create function hub_priority_rank(priority text) returns integer
+    language sql immutable parallel safe
+    return case priority when 'critical' then 0 when 'high' then 1 when 'medium' then 2 when 'low' then 3 else 4 end;
+
+create view hub_startable_tasks as
+select
+    t.id as task_id,
+    t.project_id,
+    hub_priority_rank(t.priority) as priority_rank,
+    coalesce(t.due_at, 'infinity') as due_at,
+    t.slug
+from tasks t
+where t.status = 'pending'
+    and not exists (
+        select 1 from task_dependencies d join tasks p on p.id = d.depends_on_task_id
+        where d.dependent_task_id = t.id and p.status <> 'completed'
+    );
+
+-- The rows of the view, so that a page of them is read from an index however many tasks wait. Triggers
+-- keep it true; nothing else writes it.
+create table hub_ready_tasks (
+    task_id text not null primary key,
+    project_id text not null,
+    priority_rank integer not null,
+    due_at timestamptz not null,
+    slug text collate "C" not null
+);
+create index hub_idx_ready_tasks_order on hub_ready_tasks (project_id, priority_rank, due_at, slug);
+
+-- Two transactions that complete the last two prerequisites of a task do not see each other, and neither
+-- would find it ready. Whoever touches what others may wait for therefore goes one after the other within
+-- a project, to the end of the transaction; what is read after the lock is what the others committed.
+create function hub_lock_ready_tasks(project_ids text[]) returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended('hub_ready_tasks:' || ordered.id, 0))
+    from (select distinct given.id from unnest(project_ids) as given (id) order by given.id) as ordered;
+end
+$$;
+
+-- Writes down anew whether these tasks are ready. The lock is held.
+create function hub_settle_ready_tasks(task_ids text[]) returns void language plpgsql as $$
+begin
+    delete from hub_ready_tasks where task_id = any (task_ids);
+    insert into hub_ready_tasks select * from hub_startable_tasks where task_id = any (task_ids);
+end
+$$;
+
+-- A task that was not there waits for nothing.
+create function hub_note_new_tasks() returns trigger language plpgsql as $$
+begin
+    insert into hub_ready_tasks
+    select id, project_id, hub_priority_rank(priority), coalesce(due_at, 'infinity'), slug
+    from made where status = 'pending';
+    return null;
+end
+$$;
+create trigger hub_ready_tasks_new after insert on tasks
+    referencing new table as made for each statement execute function hub_note_new_tasks();
+
+-- The settings of these functions keep a plan that was made while a table was small from reading the whole
+-- of it later: what they touch is found by indexes, row by row.
+create function hub_note_gone_tasks() returns trigger language plpgsql
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+begin
+    delete from hub_ready_tasks where task_id in (select id from gone);
+    return null;
+end
+$$;
+create trigger hub_ready_tasks_gone after delete on tasks
+    referencing old table as gone for each statement execute function hub_note_gone_tasks();
+
+create function hub_note_changed_task() returns trigger language plpgsql
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+begin
+    perform hub_lock_ready_tasks(array[new.project_id]);
+    perform hub_settle_ready_tasks(array[new.id]);
+    -- What waits for a task that was completed, or that no longer is.
+    if (old.status = 'completed') <> (new.status = 'completed') then
+        perform hub_settle_ready_tasks(array(
+            select dependent_task_id from task_dependencies where depends_on_task_id = new.id
+        ));
+    end if;
+    return null;
+end
+$$;
+create trigger hub_ready_tasks_changed after update of status, priority, due_at, slug, project_id on tasks
+    for each row when (
+        (old.status = 'pending') <> (new.status = 'pending')
+        or (old.status = 'completed') <> (new.status = 'completed')
+        or new.status = 'pending' and (
+            new.priority is distinct from old.priority or new.due_at is distinct from old.due_at
+            or new.slug <> old.slug or new.project_id <> old.project_id
+        )
+    ) execute function hub_note_changed_task();
+
+create function hub_note_changed_edges() returns trigger language plpgsql
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+declare
+    dependents text[];
+begin
+    dependents := array(select distinct dependent_task_id from changed);
+    if cardinality(dependents) > 0 then
+        perform hub_lock_ready_tasks(array(select project_id from tasks where id = any (dependents)));
+        perform hub_settle_ready_tasks(dependents);
+    end if;
+    return null;
+end
+$$;
+create trigger hub_ready_tasks_edges_new after insert on task_dependencies
+    referencing new table as changed for each statement execute function hub_note_changed_edges();
+create trigger hub_ready_tasks_edges_gone after delete on task_dependencies
+    referencing old table as changed for each statement execute function hub_note_changed_edges();
+
+-- 8. The sentinel operation
 --
 -- Records of a removed operation are moved to this row. It can be neither called nor changed.
 insert into operations (

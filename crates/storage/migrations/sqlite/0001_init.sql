@@ -484,14 +484,9 @@ create index idx_tasks_path on tasks (path);
 create index idx_tasks_priority on tasks (priority);
 create index idx_tasks_assignee on tasks (assignee);
 create index idx_tasks_due_at on tasks (due_at);
--- The order in which pending tasks are offered: a page of ready ones is read from its beginning.
-create index hub_idx_tasks_ready on tasks (
-    project_id,
-    (case priority when 'critical' then 0 when 'high' then 1 when 'medium' then 2 when 'low' then 3 else 4 end),
-    (due_at is null),
-    due_at,
-    slug
-) where status = 'pending';
+-- The order of a page of the project's tasks. The status comes along so that tasks of another one are passed
+-- over without their rows.
+create index hub_idx_tasks_page on tasks (project_id, created_at, id, status);
 
 -- Edges run from the prerequisite to the dependent.
 create table task_dependencies (
@@ -665,7 +660,8 @@ create index idx_audit_logs_org_id on audit_logs (org_id);
 
 -- 2. The hub's own tables
 --
--- No common columns, no triggers, and nothing of the 22 tables refers to them.
+-- No common columns, no triggers, and nothing of the 22 tables refers to them. Those that triggers of the 22
+-- fill stand with these triggers (full text, ready tasks).
 
 -- The runner makes this table before it applies the first file.
 create table if not exists hub_migrations (
@@ -1312,7 +1308,87 @@ begin
     select raise(abort, 'alkhub:rule:other_project');
 end;
 
--- 7. The sentinel operation
+-- 7. Ready tasks
+--
+-- A task can be begun when it is pending and every prerequisite is completed. The view says which tasks
+-- these are and where each stands among those offered; one that is never due stands last.
+create view hub_startable_tasks as
+select
+    t.id as task_id,
+    t.project_id,
+    case t.priority when 'critical' then 0 when 'high' then 1 when 'medium' then 2 when 'low' then 3 else 4 end
+        as priority_rank,
+    coalesce(t.due_at, 'never') as due_at,
+    t.slug
+from tasks t
+where t.status = 'pending'
+    and not exists (
+        select 1 from task_dependencies d join tasks p on p.id = d.depends_on_task_id
+        where d.dependent_task_id = t.id and p.status <> 'completed'
+    );
+
+-- The rows of the view, so that a page of them is read from an index however many tasks wait. Triggers
+-- keep it true; nothing else writes it.
+create table hub_ready_tasks (
+    task_id TEXT not null primary key,
+    project_id TEXT not null,
+    priority_rank INTEGER not null,
+    due_at TEXT not null,
+    slug TEXT not null
+) without rowid;
+create index hub_idx_ready_tasks_order on hub_ready_tasks (project_id, priority_rank, due_at, slug);
+
+-- A task that was not there waits for nothing.
+create trigger hub_ready_tasks_new after insert on tasks
+    when new.status = 'pending'
+begin
+    insert into hub_ready_tasks values (
+        new.id,
+        new.project_id,
+        case new.priority when 'critical' then 0 when 'high' then 1 when 'medium' then 2 when 'low' then 3 else 4 end,
+        coalesce(new.due_at, 'never'),
+        new.slug
+    );
+end;
+create trigger hub_ready_tasks_gone after delete on tasks
+begin
+    delete from hub_ready_tasks where task_id = old.id;
+end;
+create trigger hub_ready_tasks_changed after update of status, priority, due_at, slug, project_id on tasks
+    when (old.status = 'pending') <> (new.status = 'pending')
+        or new.status = 'pending' and (
+            new.priority is not old.priority or new.due_at is not old.due_at
+            or new.slug is not old.slug or new.project_id is not old.project_id
+        )
+begin
+    delete from hub_ready_tasks where task_id = new.id;
+    insert into hub_ready_tasks select * from hub_startable_tasks where task_id = new.id;
+end;
+-- What waits for a task that was completed, or that no longer is.
+create trigger hub_ready_tasks_completed after update of status on tasks
+    when (old.status = 'completed') <> (new.status = 'completed')
+begin
+    delete from hub_ready_tasks
+    where task_id in (select dependent_task_id from task_dependencies where depends_on_task_id = new.id);
+    insert into hub_ready_tasks
+    select s.* from task_dependencies d cross join hub_startable_tasks s
+    where d.depends_on_task_id = new.id and s.task_id = d.dependent_task_id;
+end;
+create trigger hub_ready_tasks_edge_new after insert on task_dependencies
+begin
+    delete from hub_ready_tasks
+    where task_id = new.dependent_task_id
+        and (select status from tasks where id = new.depends_on_task_id) <> 'completed';
+end;
+create trigger hub_ready_tasks_edge_gone after delete on task_dependencies
+begin
+    insert into hub_ready_tasks
+    select * from hub_startable_tasks s
+    where s.task_id = old.dependent_task_id
+        and not exists (select 1 from hub_ready_tasks r where r.task_id = s.task_id);
+end;
+
+-- 8. The sentinel operation
 --
 -- Records of a removed operation are moved to this row. It can be neither called nor changed.
 insert into operations (

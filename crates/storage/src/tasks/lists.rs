@@ -111,10 +111,15 @@ pub async fn list_tasks(
         );
     }
     let Some(moment) = filter.due_before else {
-        return page::by_creation(db, without_body(select), "tasks", filter, request, |row| {
-            (row.created_at, row.id.to_string())
-        })
-        .await;
+        let keyset = Keyset::new(
+            by_creation(engine, filter),
+            request.order,
+            &("tasks", filter),
+        )?;
+        let rows = keyset.apply(without_body(select), request)?.all(db).await?;
+        return Ok(keyset.page(rows, request, |row| {
+            vec![Key::Time(row.created_at), Key::Text(row.id.to_string())]
+        }));
     };
     let keyset = Keyset::new(
         vec![
@@ -132,6 +137,21 @@ pub async fn list_tasks(
             Key::Text(row.id.to_string()),
         ]
     }))
+}
+
+/// The order by creation. SQLite keeps no statistics here and would always walk through the project in this
+/// order; the few tasks of one assignee are better found by their own index and sorted.
+fn by_creation(engine: Engine, filter: &TaskFilter) -> Vec<(SimpleExpr, KeyKind)> {
+    let unindexed = match engine {
+        Engine::Sqlite if filter.assignee.is_some() => "+",
+        _ => "",
+    };
+    [("created_at", KeyKind::Time), ("id", KeyKind::Text)]
+        .map(|(name, kind)| {
+            let column = Expr::cust(format!("{unindexed}\"tasks\".\"{name}\""));
+            (column, kind)
+        })
+        .into()
 }
 
 /// Tasks of a project, without bodies.
@@ -269,7 +289,7 @@ pub(super) fn without_body(select: Select<Entity>) -> Select<Entity> {
     select.expr_as(Expr::cust("cast(null as text)"), Column::Body.as_str())
 }
 
-/// Number of a priority, what comes first first; the text of `hub_idx_tasks_ready`.
+/// Number of a priority, what comes first first; as in `hub_startable_tasks`.
 pub(super) fn priority_rank(column: &str) -> String {
     format!(
         "case {column} when 'critical' then 0 when 'high' then 1 when 'medium' then 2 \

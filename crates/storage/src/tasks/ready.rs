@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, IdenStatic, Iterable, Value};
 
-use super::lists::{priority_rank, rows_of};
+use super::lists::rows_of;
 use crate::engine::Engine;
 use crate::entity::tasks::{Column, Model};
 use crate::error::StorageError;
@@ -24,32 +24,21 @@ pub async fn ready_tasks(
             other => format!("t.{}", other.as_str()),
         })
         .collect();
-    let collate = if engine == Engine::Postgres {
-        " collate \"C\""
-    } else {
-        ""
-    };
     let unmapped = if exclude_mapped {
         "and not exists (select 1 from mappings m where m.task_id = t.id and m.status = 'active')"
     } else {
         ""
     };
-    // The index has pending tasks in this very order, so they are looked at one by one until the page is
-    // full: what it costs to find an unfinished prerequisite is not paid for every task of the project.
-    let walk = if engine == Engine::Sqlite {
-        "indexed by hub_idx_tasks_ready"
-    } else {
-        ""
+    // The table has ready tasks alone, and its index has them in this very order: a page is read from the
+    // beginning, and tasks that wait cost nothing. On SQLite the join says that it comes first.
+    let join = match engine {
+        Engine::Sqlite => "cross join",
+        Engine::Postgres => "join",
     };
-    let rank = priority_rank("t.priority");
     let text = format!(
-        "select {} from tasks t {walk}
-         where t.project_id = $1 and t.status = 'pending'
-           and not exists (
-               select 1 from task_dependencies d join tasks p on p.id = d.depends_on_task_id
-               where d.dependent_task_id = t.id and p.status <> 'completed')
-           {unmapped}
-         order by {rank}, t.due_at is null, t.due_at, t.slug{collate}
+        "select {} from hub_ready_tasks r {join} tasks t on t.id = r.task_id
+         where r.project_id = $1 {unmapped}
+         order by r.priority_rank, r.due_at, r.slug
          limit $2",
         columns.join(", ")
     );

@@ -7,7 +7,7 @@ use alkhub_storage::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, Proj
 use alkhub_storage::projects::{self, ProjectFilter};
 use alkhub_storage::spokes::{self, Disconnect, OperationFilter, Provider, SpokeFilter};
 use alkhub_storage::tasks::{self, TaskFilter};
-use alkhub_storage::{Database, Engine, PageRequest, Scope, time};
+use alkhub_storage::{Database, Engine, Order, PageRequest, Scope, time};
 use chrono::TimeDelta;
 
 use crate::sql::run;
@@ -73,6 +73,35 @@ async fn fill(db: &Database) {
         run(db, &text).await;
     }
     run(db, "analyze").await;
+}
+
+#[tokio::test]
+async fn pages_of_tasks_are_read_in_order_before_anybody_gathered_statistics() {
+    let database = alkhub_storage::testing::TestDatabase::sqlite().await;
+    let mut watched = Watched::new(&database);
+    let member = Scope::account("a1".into());
+    let project = ProjectId::from("p1");
+    for scope in [Scope::All, member] {
+        for status in [vec![], vec![TaskStatus::Pending]] {
+            let filter = TaskFilter {
+                project: Some(project.clone()),
+                status,
+                ..TaskFilter::default()
+            };
+            watched
+                .in_order("page of a project", &["hub_idx_tasks_page"], async |db| {
+                    tasks::list_tasks(db, &scope, &filter, &PageRequest::first(5)).await
+                })
+                .await;
+        }
+    }
+    watched
+        .in_order("ready_tasks", &["hub_idx_ready_tasks_order"], async |db| {
+            tasks::ready_tasks(db, &project, true, Some(5)).await
+        })
+        .await;
+    watched.finish();
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -533,7 +562,11 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
     watched
         .uses(
             "tasks_of_project",
-            &["idx_tasks_project_status", "idx_tasks_active"],
+            &[
+                "idx_tasks_project_status",
+                "idx_tasks_active",
+                "hub_idx_tasks_page",
+            ],
             async |db| tasks::tasks_of_project(db, &project, &[TaskStatus::Pending], &page).await,
         )
         .await;
@@ -567,6 +600,14 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
             },
         ),
         (
+            "idx_tasks_assignee",
+            TaskFilter {
+                project: Some(project.clone()),
+                assignee: Some("x7".into()),
+                ..base()
+            },
+        ),
+        (
             "idx_tasks_due_at",
             TaskFilter {
                 due_before: Some(before),
@@ -591,6 +632,7 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
             "idx_tasks_project_id",
             "idx_tasks_project_status",
             "unq_tasks_project_slug",
+            "hub_idx_tasks_page",
         ][..],
     };
     for all in [true, false] {
@@ -601,16 +643,23 @@ async fn tasks(watched: &mut Watched, engine: Engine) {
             .await;
     }
     watched
-        .uses("ready_tasks", &["hub_idx_tasks_ready"], async |db| {
+        .in_order("ready_tasks", &["hub_idx_ready_tasks_order"], async |db| {
             tasks::ready_tasks(db, &project, true, Some(5)).await
         })
         .await;
+    for order in [Order::Asc, Order::Desc] {
+        let mut filter = base();
+        filter.project = Some(project.clone());
+        let first = page.clone().in_order(order);
+        watched
+            .in_order("page of a project", &["hub_idx_tasks_page"], async |db| {
+                let page = tasks::list_tasks(db, &Scope::All, &filter, &first).await?;
+                let next = first.clone().after(page.next_cursor);
+                tasks::list_tasks(db, &Scope::All, &filter, &next).await
+            })
+            .await;
+    }
     let waits = ["idx_task_dependencies_dependent_task_id"];
-    watched
-        .uses("ready_tasks by dependencies", &waits, async |db| {
-            tasks::ready_tasks(db, &project, true, Some(5)).await
-        })
-        .await;
     watched
         .uses("dependencies", &waits, async |db| {
             tasks::dependencies(db, &[TaskId::from("t7")]).await

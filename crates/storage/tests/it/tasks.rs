@@ -1,5 +1,6 @@
 //! Tasks: rows, lists, dependencies, status, notes.
 
+mod ready;
 mod sync;
 
 use alkhub_storage::enums::{MappingStatus, TaskPriority, TaskStatus};

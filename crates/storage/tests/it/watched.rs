@@ -43,6 +43,22 @@ impl Watched {
         self.partial(name, accepted, None, query).await;
     }
 
+    /// The same for an index that has the rows in the order that is asked for: nothing is sorted.
+    pub(crate) async fn in_order<T>(
+        &mut self,
+        name: &str,
+        accepted: &[&str],
+        query: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, StorageError>,
+    ) {
+        let plans = self.watch(name, accepted, None, query).await;
+        if ["Sort Key", "TEMP B-TREE"]
+            .iter()
+            .any(|sort| plans.contains(sort))
+        {
+            self.wrong.push(format!("{name}: sorts in\n{plans}"));
+        }
+    }
+
     /// The same for a partial index: its predicate as text, and the plain index that competes.
     pub(crate) async fn partial<T>(
         &mut self,
@@ -51,6 +67,16 @@ impl Watched {
         partial: Option<(&str, &str)>,
         query: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, StorageError>,
     ) {
+        self.watch(name, accepted, partial, query).await;
+    }
+
+    async fn watch<T>(
+        &mut self,
+        name: &str,
+        accepted: &[&str],
+        partial: Option<(&str, &str)>,
+        query: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, StorageError>,
+    ) -> String {
         let transaction = self.connection.begin().await.unwrap();
         if let Some((_, plain)) = partial {
             transaction
@@ -86,6 +112,7 @@ impl Watched {
             self.wrong
                 .push(format!("{name}: {predicate} does not stand in the text"));
         }
+        plans
     }
 
     /// Fails the test when a query did not use what was made for it.
