@@ -146,6 +146,13 @@ impl Context {
         self
     }
 
+    /// The same on somebody else's behalf. Not public: a handler that could do it would lend itself
+    /// rights.
+    pub(crate) fn on_behalf_of(mut self, caller: Caller) -> Self {
+        self.caller = Arc::new(caller);
+        self
+    }
+
     /// Id of the request this call answers.
     #[must_use]
     pub fn request_id(&self) -> &RequestId {

@@ -60,6 +60,10 @@ pub enum Source {
         headers: BTreeMap<String, String>,
         /// Content type of the response; `text/event-stream` for each item of a stream.
         content_type: String,
+        /// Type of the event an item of a stream came as.
+        event: Option<String>,
+        /// Id of that event: where the stream can be taken up again.
+        event_id: Option<String>,
     },
     /// An MCP server answered it.
     Mcp {
@@ -102,6 +106,8 @@ impl Envelope {
                 status_code,
                 headers,
                 content_type: content_type.into(),
+                event: None,
+                event_id: None,
             },
         )
     }

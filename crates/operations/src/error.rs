@@ -11,6 +11,7 @@ pub use mapping::{
 };
 
 use std::error::Error;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -159,6 +160,25 @@ impl CallError {
     #[must_use]
     pub fn timeout(request: impl std::fmt::Display) -> Self {
         Self::new(ErrorCode::TIMEOUT, format!("Request {request} timed out"))
+    }
+
+    /// `TIMEOUT` of a subscription that gave no item for so long; `details.idleTimeout` in ms.
+    #[must_use]
+    pub fn idle_timeout(request: impl std::fmt::Display, idle: Duration) -> Self {
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        let message = format!("Subscription {request} timed out (idle after {idle_ms}ms)");
+        Self::new(ErrorCode::TIMEOUT, message).with_details(json!({ "idleTimeout": idle_ms }))
+    }
+
+    /// `PROVIDER_LOST`: the connection of whoever ran the call ended; `details.started` says whether
+    /// it may have begun.
+    #[must_use]
+    pub fn provider_lost(started: bool) -> Self {
+        Self::new(
+            ErrorCode::PROVIDER_LOST,
+            "the provider's connection ended before it answered",
+        )
+        .with_details(json!({ "started": started }))
     }
 
     /// `ABORTED` of a request, with who did it in `details.by`.

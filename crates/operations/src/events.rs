@@ -4,6 +4,7 @@
 //! Members a peer sends beyond these are ignored, so either side may grow.
 
 mod frame;
+mod read;
 
 pub use frame::{Frame, FrameFault};
 

@@ -79,7 +79,8 @@
 //!   with more rights; only the program that holds the [`HostCapability`] can lend its own.
 //! - Schemas fetch nothing, their patterns run in linear time, and their sizes are bounded.
 //! - What is written down about a call goes through [`record`], which takes secrets out.
-//! - [`events`] are the messages of the call protocol as types; connections are built elsewhere.
+//! - [`events`] are the messages of the call protocol as types, [`protocol`] its two halves: who calls
+//!   and who runs. Sockets are built elsewhere.
 
 pub mod access;
 pub mod builder;
@@ -91,6 +92,7 @@ pub mod events;
 pub mod handler;
 pub mod issue;
 pub mod names;
+pub mod protocol;
 pub mod record;
 pub mod registry;
 pub mod request_id;

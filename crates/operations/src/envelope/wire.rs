@@ -35,6 +35,10 @@ struct HttpMeta {
     status_code: u16,
     headers: BTreeMap<String, String>,
     content_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +81,8 @@ impl Envelope {
                     status_code: meta.status_code,
                     headers: meta.headers,
                     content_type: meta.content_type,
+                    event: meta.event,
+                    event_id: meta.event_id,
                 }
             }
             Some("mcp") => {
@@ -147,11 +153,19 @@ impl Serialize for Meta {
                 status_code,
                 headers,
                 content_type,
+                event,
+                event_id,
             } => {
                 members.serialize_entry("source", "http")?;
                 members.serialize_entry("statusCode", status_code)?;
                 members.serialize_entry("headers", headers)?;
                 members.serialize_entry("contentType", content_type)?;
+                if let Some(event) = event {
+                    members.serialize_entry("event", event)?;
+                }
+                if let Some(event_id) = event_id {
+                    members.serialize_entry("eventId", event_id)?;
+                }
             }
             Source::Mcp {
                 is_error,

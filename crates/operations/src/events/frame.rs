@@ -1,12 +1,11 @@
 //! The frame around an event: `{ "type", "id", "payload" }`.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::CallEvent;
+use super::read::Members;
 use crate::request_id::RequestId;
-use crate::spec::wire::pointer;
 
 /// One message of a connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,22 +66,16 @@ impl CallEvent {
     }
 
     /// Reads the event a frame carries. What counts is the payload's request id; the frame's own is
-    /// empty or the same.
+    /// empty or the same. Inputs and outputs are moved, never copied.
     ///
     /// # Errors
     /// [`FrameFault`], which never ends a connection by itself.
     pub fn from_frame(frame: Frame) -> Result<Self, FrameFault> {
         let Frame { kind, id, payload } = frame;
-        let event = match kind.as_str() {
-            "call.requested" => read(&kind, payload).map(Self::Requested),
-            "call.responded" => read(&kind, payload).map(Self::Responded),
-            "call.completed" => read(&kind, payload).map(Self::Completed),
-            "call.aborted" => read(&kind, payload).map(Self::Aborted),
-            "call.error" => read(&kind, payload).map(Self::Failed),
-            "call.credit" => read(&kind, payload).map(Self::Credit),
-            "call.progress" => read(&kind, payload).map(Self::Progress),
-            _ => return Err(FrameFault::UnknownEvent(kind)),
-        }?;
+        if !is_event(&kind) {
+            return Err(FrameFault::UnknownEvent(kind));
+        }
+        let event = Members::of(&kind, payload)?.event()?;
         if id.is_empty() || id == event.request_id().as_str() {
             Ok(event)
         } else {
@@ -93,14 +86,16 @@ impl CallEvent {
     }
 }
 
-fn read<T: DeserializeOwned>(event: &str, payload: Value) -> Result<T, FrameFault> {
-    let request_id = payload
-        .get("requestId")
-        .and_then(Value::as_str)
-        .and_then(|text| RequestId::new(text).ok());
-    serde_path_to_error::deserialize(payload).map_err(|error| FrameFault::Payload {
-        event: event.to_owned(),
-        path: pointer(error.path()),
-        request_id,
-    })
+/// Is it the name of one of the events?
+fn is_event(kind: &str) -> bool {
+    matches!(
+        kind,
+        "call.requested"
+            | "call.responded"
+            | "call.completed"
+            | "call.aborted"
+            | "call.error"
+            | "call.credit"
+            | "call.progress"
+    )
 }

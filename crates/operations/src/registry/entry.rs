@@ -57,6 +57,14 @@ impl Entry {
         })
     }
 
+    /// An operation that stands in no registry, checked as one that does.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] and [`RegistryError::KindMismatch`].
+    pub fn standalone(operation: Operation) -> Result<Self, RegistryError> {
+        Self::new(operation, None)
+    }
+
     /// The operation's id.
     #[must_use]
     pub fn id(&self) -> &OperationId {

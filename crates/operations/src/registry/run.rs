@@ -230,9 +230,6 @@ fn aborted(ctx: &Context) -> CallError {
 }
 
 fn idle_timeout(ctx: &Context) -> CallError {
-    let idle_ms = ctx.idle_timeout().map_or(0, |idle| idle.as_millis());
-    let idle_ms = u64::try_from(idle_ms).unwrap_or(u64::MAX);
-    let request = ctx.request_id();
-    let message = format!("Subscription {request} timed out (idle after {idle_ms}ms)");
-    CallError::new(ErrorCode::TIMEOUT, message).with_details(json!({ "idleTimeout": idle_ms }))
+    let idle = ctx.idle_timeout().unwrap_or_default();
+    CallError::idle_timeout(ctx.request_id(), idle)
 }
