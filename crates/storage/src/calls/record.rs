@@ -105,6 +105,12 @@ pub enum Inserted {
 }
 
 impl NewCall {
+    /// The same call, dispatched.
+    pub fn run(&mut self, at: DateTimeUtc) {
+        self.status = CallStatus::Running;
+        self.started_at = Some(at);
+    }
+
     /// The same call, already ended.
     pub fn finish(&mut self, end: CallEnd) {
         self.status = end.status;
