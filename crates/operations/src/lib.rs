@@ -83,6 +83,7 @@
 //!   and who runs. Sockets are built elsewhere.
 
 pub mod access;
+pub mod adapters;
 pub mod builder;
 pub mod canonical;
 pub mod context;

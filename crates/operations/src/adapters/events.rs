@@ -50,7 +50,10 @@ impl Event {
         if self.data.trim().is_empty() {
             return None;
         }
-        Some(serde_json::from_str(&self.data).unwrap_or_else(|_text| Value::from(self.data.as_str())))
+        Some(
+            serde_json::from_str(&self.data)
+                .unwrap_or_else(|_text| Value::from(self.data.as_str())),
+        )
     }
 }
 

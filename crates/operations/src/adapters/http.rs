@@ -4,10 +4,10 @@
 mod encode;
 mod response;
 
-pub(crate) use response::{essence, is_json};
 pub use response::{
     BODY_SHOWN, Fault, HttpResponse, RESPONSE_BYTES, invalid_json, item_of, stream_refused,
 };
+pub(crate) use response::{essence, is_json};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,7 +92,16 @@ pub struct Parameter {
 
 /// The parts of a request that carry parameters.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::EnumString,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

@@ -112,7 +112,10 @@ pub fn import_chosen(
     let mut names = Names::default();
     let mut import = Import::default();
     let info = root.get("info").unwrap_or(&Value::Null);
-    let stated_version = info.get("version").and_then(Value::as_str).unwrap_or("1.0.0");
+    let stated_version = info
+        .get("version")
+        .and_then(Value::as_str)
+        .unwrap_or("1.0.0");
     let mut count = 0;
     for (path, item) in document.paths() {
         let item = match document.resolved(item) {
@@ -232,9 +235,8 @@ impl Part<'_> {
     fn kind(&self, streams: bool) -> Result<OperationType, String> {
         if let Some(said) = self.operation.get("x-alkhub-type") {
             let kind = said.as_str().and_then(|text| text.parse().ok());
-            return kind.ok_or_else(|| {
-                "x-alkhub-type must be query, mutation or subscription".to_owned()
-            });
+            return kind
+                .ok_or_else(|| "x-alkhub-type must be query, mutation or subscription".to_owned());
         }
         Ok(match self.method {
             _ if streams => OperationType::Subscription,
@@ -268,9 +270,8 @@ impl Part<'_> {
         let given = self.operation.get("tags").and_then(Value::as_array);
         let mut tags: Vec<String> = Vec::new();
         for tag in given.into_iter().flatten().filter_map(Value::as_str) {
-            let fits = !tag.is_empty()
-                && tag.chars().count() <= 64
-                && !tag.chars().any(char::is_control);
+            let fits =
+                !tag.is_empty() && tag.chars().count() <= 64 && !tag.chars().any(char::is_control);
             if fits && tags.len() < 50 && !tags.iter().any(|known| known == tag) {
                 tags.push(tag.to_owned());
             }
@@ -295,7 +296,9 @@ fn source_name(operation: &Value, method: &str, path: &str) -> String {
         .split('/')
         .filter(|part| !part.is_empty())
         .map(|part| {
-            let inner = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            let inner = part
+                .strip_prefix('{')
+                .and_then(|part| part.strip_suffix('}'));
             inner.map_or_else(|| part.to_owned(), |name| format!("by_{name}"))
         })
         .collect();
@@ -309,7 +312,9 @@ fn source_name(operation: &Value, method: &str, path: &str) -> String {
 fn check_path(path: &str) -> Result<(), String> {
     let plain = path.starts_with('/')
         && !path.contains(['?', '#', '\\'])
-        && !path.chars().any(|character| character.is_control() || character.is_whitespace());
+        && !path
+            .chars()
+            .any(|character| character.is_control() || character.is_whitespace());
     let steps = |segment: &str| {
         let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
         decoded == "." || decoded == ".."

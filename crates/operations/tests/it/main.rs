@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod adapters;
 mod composition;
 mod envelopes;
 mod errors;

@@ -145,7 +145,10 @@ fn not_in_path(input: &str) -> CallError {
 }
 
 fn header_text(parameter: &Parameter, text: String) -> Result<String, CallError> {
-    if text.chars().any(|character| character.is_control() && character != '\t') {
+    if text
+        .chars()
+        .any(|character| character.is_control() && character != '\t')
+    {
         return Err(CallError::validation_field(
             pointer_join("", &parameter.input),
             "header",
@@ -159,7 +162,11 @@ fn header_text(parameter: &Parameter, text: String) -> Result<String, CallError>
 fn pairs(parameter: &Parameter, value: &Value) -> Vec<String> {
     let name = encode(&parameter.name);
     let write = |text: &str| {
-        let set = if parameter.allow_reserved { RESERVED } else { VALUE };
+        let set = if parameter.allow_reserved {
+            RESERVED
+        } else {
+            VALUE
+        };
         utf8_percent_encode(text, set).to_string()
     };
     if parameter.json {
@@ -172,7 +179,11 @@ fn pairs(parameter: &Parameter, value: &Value) -> Vec<String> {
     };
     match value {
         Value::Array(items) => {
-            let texts: Vec<String> = items.iter().filter_map(scalar).map(|text| write(&text)).collect();
+            let texts: Vec<String> = items
+                .iter()
+                .filter_map(scalar)
+                .map(|text| write(&text))
+                .collect();
             if parameter.explode && parameter.style != Style::DeepObject {
                 texts.iter().map(|text| format!("{name}={text}")).collect()
             } else if texts.is_empty() {
@@ -213,7 +224,11 @@ fn joined(parameter: &Parameter, value: &Value, write: impl Fn(&str) -> String) 
     }
     let name = &parameter.name;
     let texts: Vec<String> = match value {
-        Value::Array(items) => items.iter().filter_map(scalar).map(|text| write(&text)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .filter_map(scalar)
+            .map(|text| write(&text))
+            .collect(),
         Value::Object(members) => {
             let members = members
                 .iter()
@@ -224,7 +239,10 @@ fn joined(parameter: &Parameter, value: &Value, write: impl Fn(&str) -> String) 
                 members.flat_map(|(key, text)| [key, text]).collect()
             }
         }
-        single => scalar(single).map(|text| write(&text)).into_iter().collect(),
+        single => scalar(single)
+            .map(|text| write(&text))
+            .into_iter()
+            .collect(),
     };
     match parameter.style {
         Style::Label => {

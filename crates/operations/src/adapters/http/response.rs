@@ -130,7 +130,11 @@ impl HttpResponse {
 /// An event of a stream as an item; none for one whose data is blank. `head` is the response without
 /// its body.
 #[must_use]
-pub fn item_of(event: &Event, head: &HttpResponse, credential_header: Option<&str>) -> Option<Envelope> {
+pub fn item_of(
+    event: &Event,
+    head: &HttpResponse,
+    credential_header: Option<&str>,
+) -> Option<Envelope> {
     let data = event.value()?;
     let headers = visible_headers(head.headers.clone(), credential_header);
     let mut envelope = Envelope::http(data, head.status, headers, "text/event-stream");

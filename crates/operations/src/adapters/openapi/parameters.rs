@@ -95,9 +95,12 @@ fn declared<'d>(part: &Part<'d>) -> Result<Vec<Declared<'d>>, String> {
             let value = part.document.resolved(value)?;
             let text = |key: &str| value.get(key).and_then(Value::as_str);
             let name = text("name").ok_or("a parameter has no name")?;
-            let location: Location = text("in")
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| format!("the parameter {} stands in no known place", cut(name, 100)))?;
+            let location: Location =
+                text("in")
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| {
+                        format!("the parameter {} stands in no known place", cut(name, 100))
+                    })?;
             let reserved = RESERVED_HEADERS
                 .iter()
                 .any(|reserved| name.eq_ignore_ascii_case(reserved));

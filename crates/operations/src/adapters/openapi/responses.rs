@@ -54,11 +54,17 @@ pub(super) fn read(part: &Part<'_>, schemas: &mut Schemas<'_>) -> Result<Output,
     output.streams = successes.iter().any(|(_, streams)| *streams);
     // Each declared success may come, so each must pass; of streams only the stream is read.
     let mut alternatives: Vec<Value> = Vec::new();
+    let single = successes.len() == 1;
     for (response, streams) in successes {
         if output.streams && !streams {
             continue;
         }
-        let schema = success_schema(response, streams, schemas)?;
+        let schema = match members(response.get("content")).is_empty() {
+            // Some services answer with a body all the same.
+            true if single => json!({}),
+            true => json!({ "type": "null" }),
+            false => success_schema(response, streams, schemas)?,
+        };
         if !alternatives.contains(&schema) {
             alternatives.push(schema);
         }
@@ -78,16 +84,13 @@ fn success_schema(
     schemas: &mut Schemas<'_>,
 ) -> Result<Value, String> {
     let content = members(response.get("content"));
-    if content.is_empty() {
-        // Some services answer with a body all the same.
-        return Ok(json!({}));
-    }
     let media = match streams {
         true => stream_of(response),
         // Of several types the service chooses; only JSON alone can be checked.
-        false if content.keys().all(|media_type| is_json(media_type)) => {
-            content.get("application/json").or_else(|| content.values().next()).copied()
-        }
+        false if content.keys().all(|media_type| is_json(media_type)) => content
+            .get("application/json")
+            .or_else(|| content.values().next())
+            .copied(),
         false => None,
     };
     match media.and_then(|media| media.get("schema")) {
@@ -128,8 +131,10 @@ fn error_of(
         },
         "required": ["statusCode"],
     });
-    let schema = schemas.with_definitions(details)?;
-    let Ok(schema) = schemas.compiled(schema) else {
+    let schema = schemas
+        .with_definitions(details)
+        .and_then(|schema| schemas.compiled(schema));
+    let Ok(schema) = schema else {
         // Told as any other failure then, with its body.
         return Ok(None);
     };

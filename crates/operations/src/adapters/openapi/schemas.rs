@@ -120,8 +120,7 @@ impl<'d> Schemas<'d> {
             let target = self.document.target(&reference)?;
             let converted = self.converted(target, SCHEMA_DEPTH)?;
             let more = referred(&converted);
-            self.definitions
-                .insert(name.to_owned(), (converted, more));
+            self.definitions.insert(name.to_owned(), (converted, more));
         }
         self.definitions
             .get(name)
@@ -147,7 +146,11 @@ impl<'d> Schemas<'d> {
             })
             .take(100)
             .collect();
-        let base = if base.is_empty() { "schema".to_owned() } else { base };
+        let base = if base.is_empty() {
+            "schema".to_owned()
+        } else {
+            base
+        };
         let known = |name: &str| self.names.values().any(|taken| taken == name);
         let mut name = base.clone();
         let mut number = 2;
@@ -162,7 +165,9 @@ impl<'d> Schemas<'d> {
 
     fn converted(&mut self, schema: &Value, depth: usize) -> Result<Value, String> {
         if depth == 0 {
-            return Err(format!("a schema is nested deeper than {SCHEMA_DEPTH} levels"));
+            return Err(format!(
+                "a schema is nested deeper than {SCHEMA_DEPTH} levels"
+            ));
         }
         let Value::Object(members) = schema else {
             return match schema {
