@@ -203,6 +203,12 @@ impl CallGraph {
         Some(self.call(*self.index.get(id)?))
     }
 
+    /// All calls in order.
+    #[must_use]
+    pub fn list(&self) -> Vec<&CallNode> {
+        self.ordered(self.nodes().map(|(slot, _)| slot))
+    }
+
     /// The call that made this one, if it is here.
     #[must_use]
     pub fn parent(&self, id: &RequestId) -> Option<&CallNode> {
@@ -329,7 +335,7 @@ impl CallGraph {
         (call.requested_at, &call.request_id)
     }
 
-    fn sort(&self, slots: &mut [u32]) {
+    pub(crate) fn sort(&self, slots: &mut [u32]) {
         slots.sort_unstable_by(|a, b| self.order_of(*a).cmp(&self.order_of(*b)));
     }
 

@@ -42,7 +42,9 @@ mod fields;
 mod graph;
 mod live;
 mod status;
+pub mod stored;
 mod time;
+pub mod view;
 
 pub use call::{AbortPolicy, CallErrorInfo, CallNode, CallPatch, StatusExtra, Transition};
 pub use error::{GraphError, InputFault};

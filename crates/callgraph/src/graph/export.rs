@@ -28,10 +28,10 @@ pub struct Serialized<'a> {
 
 /// One edge; ordered by ends, then type.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct EdgeRef<'a> {
-    pub(super) from: &'a RequestId,
-    pub(super) to: &'a RequestId,
-    pub(super) kind: EdgeType,
+pub(crate) struct EdgeRef<'a> {
+    pub(crate) from: &'a RequestId,
+    pub(crate) to: &'a RequestId,
+    pub(crate) kind: EdgeType,
     pub(super) attributes: Option<&'a JsonObject>,
 }
 
@@ -49,7 +49,7 @@ impl CallGraph {
     }
 
     /// All edges in order.
-    pub(super) fn edges(&self) -> Vec<EdgeRef<'_>> {
+    pub(crate) fn edges(&self) -> Vec<EdgeRef<'_>> {
         let mut edges = Vec::new();
         for (slot, node) in self.nodes() {
             let links = node.links.as_deref();

@@ -252,7 +252,7 @@ impl CallGraph {
         calls.map(|slot| self.call(slot)).collect()
     }
 
-    fn ordered(&self, slots: impl Iterator<Item = u32>) -> Vec<&CallNode> {
+    pub(super) fn ordered(&self, slots: impl Iterator<Item = u32>) -> Vec<&CallNode> {
         let mut slots: Vec<u32> = slots.collect();
         self.sort(&mut slots);
         slots.into_iter().map(|slot| self.call(slot)).collect()

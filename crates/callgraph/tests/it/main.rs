@@ -8,7 +8,9 @@ mod functions;
 mod json;
 mod live;
 mod properties;
+mod rows;
 mod scale;
+mod views;
 
 use alkhub_callgraph::{
     Applied, CallEvent, CallGraph, CallNode, CallStatus, EventKind, GraphError, Requested,
