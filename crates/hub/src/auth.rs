@@ -20,7 +20,7 @@ use moka::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
-pub use principal::{Membership, Narrowing, Principal};
+pub use principal::{Membership, Narrowing, Principal, operation_matches};
 
 use crate::keys;
 
@@ -64,6 +64,8 @@ impl Origin {
 pub enum Surface {
     /// HTTP.
     Http,
+    /// The Model Context Protocol.
+    Mcp,
     /// The hub itself.
     Internal,
 }

@@ -15,6 +15,7 @@ mod identity;
 mod jobs;
 mod keys;
 mod limits;
+pub mod mcp;
 mod memory;
 mod notices;
 mod page;
@@ -25,6 +26,7 @@ mod recorder;
 mod repeats;
 mod rules;
 pub mod scopes;
+mod search;
 mod spokes;
 mod start;
 mod state;
@@ -39,7 +41,7 @@ use std::time::Duration;
 use alkhub_operations::Entry;
 use alkhub_storage::Engine;
 
-pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface};
+pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface, operation_matches};
 pub use memory::limit_heaps;
 pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure, Subscription};
 pub use readiness::Readiness;
@@ -101,6 +103,12 @@ impl Hub {
     /// Takes no new calls from now on; the running ones go on.
     pub fn begin_drain(&self) {
         self.state.draining.store(true, Ordering::Release);
+    }
+
+    /// True from [`Hub::begin_drain`] on.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.state.draining()
     }
 
     /// Stops: no new calls, waits for the running ones up to `drain`, writes what waits, closes the

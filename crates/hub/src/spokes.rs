@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use alkhub_operations::{
-    CallError, Entry, Issue, Operation, OperationSpec, OperationType, operation,
-};
+use alkhub_operations::{CallError, Entry, Issue, Operation, OperationType, operation};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
@@ -16,6 +14,7 @@ use crate::authorize;
 use crate::error::HubError;
 use crate::page::{Order, PageView, list_input};
 use crate::rules::{self, Issues};
+use crate::search;
 use crate::state::{Call, handle};
 
 /// Names `operation.schema` takes at once.
@@ -31,7 +30,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         .handler(handle(list)),
         operation::<OperationSearch, Vec<Found>>("operation.search", OperationType::Query)
             .description("The operations this key may call that fit some words, best first.")
-            .handler(handle(search)),
+            .handler(handle(find)),
         operation::<OperationSchema, Vec<Value>>("operation.schema", OperationType::Query)
             .description("Input, output, errors and access of operations this key may call.")
             .handler(handle(schema)),
@@ -194,6 +193,8 @@ fn callable(call: &Call) -> Result<Vec<Arc<Entry>>, HubError> {
 struct OperationSearch {
     /// Words, 1 to 200 characters.
     query: String,
+    /// Only operations of this namespace.
+    namespace: Option<String>,
     /// Operations found at most.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 50))]
@@ -221,11 +222,11 @@ struct Found {
     version: String,
     /// How many providers can take a call now.
     providers: u32,
-    /// How well it fits, 0 to 1.
+    /// How well it fits: the more, the better.
     score: f64,
 }
 
-async fn search(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, HubError> {
+async fn find(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, HubError> {
     let mut issues = Issues::default();
     let query = issues
         .take(rules::text("/query", input.query.trim(), 200))
@@ -234,15 +235,16 @@ async fn search(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, H
         issues.add(Issue::new("/query", "minLength", "give at least one word"));
     }
     issues.finish()?;
-    let words: Vec<String> = query
-        .to_lowercase()
-        .split_whitespace()
-        .map(ToOwned::to_owned)
-        .collect();
+    let words = search::tokens(&query);
     let mut found: Vec<Found> = callable(&call)?
         .iter()
         .filter_map(|entry| {
-            let score = score(entry.spec(), &words);
+            let spec = entry.spec();
+            let wanted = input.namespace.as_deref();
+            if wanted.is_some_and(|wanted| spec.namespace.as_str() != wanted) {
+                return None;
+            }
+            let score = search::score(spec, &words);
             let summary = OperationSummary::from(&**entry);
             (score > 0.0).then_some(Found {
                 name: summary.name,
@@ -262,36 +264,6 @@ async fn search(call: Call, input: Arc<OperationSearch>) -> Result<Vec<Found>, H
     });
     found.truncate(input.limit);
     Ok(found)
-}
-
-/// Mean over the words of the best place where each is found: the name counts more than the text.
-fn score(spec: &OperationSpec, words: &[String]) -> f64 {
-    let name = spec.id().to_string().to_lowercase();
-    let title = spec.title.as_deref().unwrap_or_default().to_lowercase();
-    let description = spec.description.to_lowercase();
-    let best = |word: &String| -> f64 {
-        if name == *word {
-            1.0
-        } else if name.split('.').any(|segment| segment == word) {
-            0.8
-        } else if name.contains(word.as_str()) {
-            0.6
-        } else if title.contains(word.as_str()) || spec.tags.contains(word) {
-            0.5
-        } else if description
-            .split(|c: char| !c.is_alphanumeric())
-            .any(|found| found == word)
-        {
-            0.4
-        } else if description.contains(word.as_str()) {
-            0.2
-        } else {
-            0.0
-        }
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a handful of words")]
-    let count = words.len().max(1) as f64;
-    words.iter().map(best).sum::<f64>() / count
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

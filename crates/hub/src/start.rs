@@ -31,6 +31,7 @@ use crate::auth::{Authenticator, CacheTimes, LastUsed, Origin};
 use crate::config::{self, LiveConfig};
 use crate::events::Events;
 use crate::limits::Limits;
+use crate::mcp;
 use crate::notices::Notices;
 use crate::recorder::{Recorder, RecorderLimits};
 use crate::repeats::Repeats;
@@ -93,6 +94,16 @@ pub enum StartError {
     /// What a former run left open could not be closed.
     #[error("the calls of the former run could not be closed: {0}")]
     Recovery(#[source] StorageError),
+    /// `mcp.tools` chooses more operations than MCP clients are shown as tools.
+    #[error(
+        "mcp.tools chooses {found} operations; at most {} can be tools of their own, all others are \
+         reached by the tool `call`",
+        mcp::MOST_OWN_TOOLS
+    )]
+    TooManyTools {
+        /// How many it chooses.
+        found: usize,
+    },
     /// The hub's own operations could not be registered.
     #[error("the operations could not be registered: {0}")]
     Registry(String),
@@ -109,7 +120,7 @@ impl StartError {
             Self::FirstIdentity(_) => (7, "first identity"),
             Self::Recovery(_) => (8, "recovery"),
             Self::InstallationKey => (10, "installation key"),
-            Self::Registry(_) => (10, "registry"),
+            Self::Registry(_) | Self::TooManyTools { .. } => (10, "registry"),
         }
     }
 
@@ -118,6 +129,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::DataDir(DataDirError::InUse { .. }) => 3,
+            Self::TooManyTools { .. } => 2,
             Self::Connect(_) | Self::Database(_) => 5,
             Self::Migration(_) | Self::OldSchema => 6,
             _ => 1,
@@ -167,6 +179,10 @@ impl Hub {
             .await
             .map_err(StartError::Recovery)?;
         let registry = register().map_err(|error| StartError::Registry(error.to_string()))?;
+        let found = mcp::chosen(registry.list(), &config.mcp.tools).len();
+        if found > mcp::MOST_OWN_TOOLS {
+            return Err(StartError::TooManyTools { found });
+        }
         let operation_rows = store_operations(&database, &registry).await?;
         let installation_key = installation_key(&database).await?;
 

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::audit::{self, Action, Entry};
-use crate::config::{SetError, SettingValue};
+use crate::config::{Config, SetError, SettingValue};
 use crate::error::HubError;
 use crate::identity::{AccountView, KeyView};
+use crate::mcp;
 use crate::readiness;
 use crate::state::{Call, handle};
 
@@ -164,7 +165,7 @@ async fn info(call: Call, _input: Arc<Empty>) -> Result<Info, HubError> {
         schema_version: state.database.schema_version().await?,
         protocol: Protocol {
             call: "alkhub.v1".to_owned(),
-            mcp: Vec::new(),
+            mcp: served_revisions(&config),
         },
         limits: LimitsView {
             body_bytes: config.server.body_limit,
@@ -174,13 +175,30 @@ async fn info(call: Call, _input: Arc<Empty>) -> Result<Info, HubError> {
             deadline_ms: millis(config.calls.deadline),
             max_deadline_ms: millis(config.calls.max_deadline),
         },
-        features: vec!["http".to_owned(), "openapi".to_owned()],
+        features: features(&config),
         urls: Urls {
             public: config.server.public_url.clone(),
             openapi: "/v1/openapi.json".to_owned(),
             docs: "/v1/docs".to_owned(),
         },
     })
+}
+
+fn served_revisions(config: &Config) -> Vec<String> {
+    let revisions: &[&str] = if config.mcp.enabled {
+        &mcp::REVISIONS
+    } else {
+        &[]
+    };
+    revisions.iter().map(ToString::to_string).collect()
+}
+
+fn features(config: &Config) -> Vec<String> {
+    let mut features = vec!["http".to_owned(), "openapi".to_owned()];
+    if config.mcp.enabled {
+        features.push("mcp".to_owned());
+    }
+    features
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

@@ -2,10 +2,10 @@
 
 mod answer;
 mod asked;
-mod body;
+pub(crate) mod body;
 mod call;
 mod client_address;
-mod credential;
+pub(crate) mod credential;
 mod guard;
 mod health;
 mod reference;
@@ -22,15 +22,19 @@ use alkhub_operations::CallError;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, request};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use answer::Refusal;
-pub(crate) use surround::Peer;
+pub(crate) use answer::Refusal;
+pub(crate) use surround::{Facts, Peer};
+
+use crate::mcp;
 
 /// Where calls live.
 const CALLS: &str = "/v1/call/";
 const CALL_METHODS: &str = "GET, HEAD, POST";
+/// Where the Model Context Protocol is spoken.
+const MCP: &str = "/mcp";
 const READ_METHODS: &str = "GET, HEAD";
 /// How long a browser may remember the answer to its question about an origin.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
@@ -49,8 +53,8 @@ pub(crate) fn router_at(hub: Arc<Hub>, address: String) -> Router {
 }
 
 /// What every handler can reach.
-struct App {
-    hub: Arc<Hub>,
+pub(crate) struct App {
+    pub(crate) hub: Arc<Hub>,
     /// URL of the first address listened on, if the listener is ours.
     address: Option<String>,
 }
@@ -67,13 +71,15 @@ fn routes(app: Arc<App>) -> Router {
                 .post(call::post)
                 .fallback(async || Refusal::method(CALL_METHODS)),
         )
+        .route(MCP, post(mcp::post).fallback(mcp::other_method))
         .fallback(async || unfound())
         .layer(cors(&app))
         .layer(from_fn_with_state(Arc::clone(&app), surround::surround))
         .with_state(app)
 }
 
-fn unfound() -> Refusal {
+/// 404 of an address.
+pub(crate) fn unfound() -> Refusal {
     CallError::not_found("there is nothing at this address").into()
 }
 
@@ -99,9 +105,13 @@ fn cors(app: &Arc<App>) -> CorsLayer {
                 "authorization",
                 "content-type",
                 "idempotency-key",
+                "mcp-method",
+                "mcp-name",
+                "mcp-protocol-version",
                 "x-api-key",
                 "x-request-id",
                 "x-alkhub-timeout-ms",
+                "x-alkhub-tools",
             ]
             .map(HeaderName::from_static),
         )

@@ -6,6 +6,7 @@
 
 mod http;
 mod logging;
+mod mcp;
 mod openapi;
 mod pages;
 mod serve;

@@ -37,12 +37,18 @@ impl Narrowing {
     /// segment (`fs.*`, `task.update*`).
     #[must_use]
     pub fn allows_operation(&self, operation: &str) -> bool {
-        self.ids("operation")
-            .is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, operation)))
+        self.ids("operation").is_none_or(|patterns| {
+            patterns
+                .iter()
+                .any(|pattern| operation_matches(pattern, operation))
+        })
     }
 }
 
-fn matches(pattern: &str, operation: &str) -> bool {
+/// True when the full name of an operation is the pattern, or fits it: a pattern has as many segments as
+/// the name, and `*` at the end of a segment stands for the rest of it; `*` alone fits all.
+#[must_use]
+pub fn operation_matches(pattern: &str, operation: &str) -> bool {
     if pattern == "*" {
         return true;
     }
@@ -214,7 +220,7 @@ mod tests {
             ("task.create", "task.createMany", false),
         ] {
             assert_eq!(
-                matches(pattern, operation),
+                operation_matches(pattern, operation),
                 expected,
                 "{pattern} on {operation}"
             );

@@ -63,6 +63,8 @@ pub enum Rule {
     LogFilter,
     /// 1–200 visible characters.
     Name,
+    /// Full name of an operation, or a pattern with `*` at the end of a segment.
+    Operations,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -261,6 +263,23 @@ impl Rule {
                     Ok(trimmed.to_owned())
                 }
             }
+            Rule::Operations => {
+                let good = (1..=130).contains(&text.len())
+                    && text.split('.').all(|segment| {
+                        let start = segment.strip_suffix('*').unwrap_or(segment);
+                        !segment.is_empty()
+                            && start.bytes().all(|byte| {
+                                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+                            })
+                    });
+                if good {
+                    Ok(text.to_owned())
+                } else {
+                    Err(format!(
+                        "expected an operation such as task.ready or a pattern such as task.*, found {text:?}"
+                    ))
+                }
+            }
             Rule::Choice(words) => {
                 if words.contains(&text) {
                     Ok(text.to_owned())
@@ -286,6 +305,7 @@ impl Rule {
             Rule::Scheme => "URL scheme".to_owned(),
             Rule::LogFilter => "log filter".to_owned(),
             Rule::Name => "text".to_owned(),
+            Rule::Operations => "operation or pattern".to_owned(),
             Rule::Choice(words) => words
                 .iter()
                 .map(|word| format!("`{word}`"))

@@ -359,6 +359,24 @@ pub const SETTINGS: &[Setting] = &[
         "Schemes a project's repository address may have; add `file` for repositories on this machine.",
     ),
     setting(
+        "mcp.enabled",
+        Kind::Bool,
+        "true",
+        "Serve the Model Context Protocol at `/mcp`.",
+    ),
+    setting(
+        "mcp.tools",
+        Kind::List(Rule::Operations),
+        "",
+        "Operations that MCP clients see as tools of their own beside list, search, schema and call: full names, or patterns such as `task.*`; at most 40 operations in all.",
+    ),
+    setting(
+        "mcp.maxItems",
+        integer(1, 1_000),
+        "50",
+        "Items of a subscription that one call over MCP reads at most.",
+    ),
+    setting(
         "log.level",
         Kind::Text(Rule::LogFilter),
         "info",

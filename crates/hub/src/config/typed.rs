@@ -32,6 +32,8 @@ pub struct Config {
     pub recorder: RecorderConfig,
     /// Projects.
     pub projects: ProjectsConfig,
+    /// The Model Context Protocol.
+    pub mcp: McpConfig,
     /// Logging.
     pub log: LogConfig,
 }
@@ -193,6 +195,18 @@ pub enum RecordAhead {
 pub struct ProjectsConfig {
     /// Schemes a repository address may have.
     pub repo_url_schemes: Vec<String>,
+}
+
+/// Section `mcp`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct McpConfig {
+    /// Serve it at all.
+    pub enabled: bool,
+    /// Names and patterns of the operations that are tools of their own.
+    pub tools: Vec<String>,
+    /// Items of a subscription one call reads at most.
+    pub max_items: usize,
 }
 
 /// Section `log`.

@@ -24,7 +24,7 @@ const DISCARDING: Duration = Duration::from_secs(5);
 const DEEPEST: usize = 128;
 
 /// The body in full. Errors: 413 over `limit` bytes, 400 when it stops coming.
-pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let mut body = Incoming {
         body,
         pulled: headers.get(EXPECT).is_none(),
@@ -58,7 +58,7 @@ pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The input a body holds; an empty body is `{}`. Errors: 400 `VALIDATION_ERROR` with the place.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, CallError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, CallError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));
     }

@@ -31,6 +31,18 @@ pub(super) fn credential(headers: &HeaderMap) -> Credential {
     }
 }
 
+/// The key a request carries as `Authorization: Bearer`, the one way MCP knows.
+pub(crate) fn bearer_only(headers: &HeaderMap) -> Credential {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(first) = values.next() else {
+        return Credential::None;
+    };
+    match first.to_str().ok().and_then(bearer) {
+        Some(key) if values.next().is_none() => Credential::Key(SecretString::from(key.to_owned())),
+        _ => Credential::Malformed,
+    }
+}
+
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, key) = value.trim().split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {

@@ -38,11 +38,11 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// What is known of a request before it is looked at.
 #[derive(Debug, Clone)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Id of an answer that is not a call's.
-    pub(super) request_id: RequestId,
+    pub(crate) request_id: RequestId,
     /// Where the request comes from.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 /// Runs the rest of the router within all of the above.
@@ -55,7 +55,7 @@ pub(super) async fn surround(
     let config = app.hub.config();
     let facts = facts(&request, &config.server.trusted_proxies);
     let line = Line::of(&request);
-    let is_call = line.route().starts_with(super::CALLS);
+    let is_call = is_call(line.route());
 
     let mut response = match guard::check(request.headers(), request.uri(), &config.server) {
         Err(error) => Refusal::from(error).into_response(),
@@ -101,10 +101,16 @@ fn is_plain_options(request: &Request) -> bool {
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// Whether the route takes calls, which end by their own deadlines and which the hub logs.
+fn is_call(route: &str) -> bool {
+    route.starts_with(super::CALLS) || route == super::MCP
+}
+
 fn allowed_methods(route: &str) -> Refusal {
     match route {
         NO_ROUTE => super::unfound(),
         route if route.starts_with(super::CALLS) => Refusal::method(super::CALL_METHODS),
+        super::MCP => Refusal::method(crate::mcp::METHODS),
         _ => Refusal::method(super::READ_METHODS),
     }
 }
@@ -182,7 +188,7 @@ impl Line {
             .get::<ErrorCode>()
             .map(tracing::field::display);
         let duration_ms = took.as_secs_f64() * 1000.0;
-        let is_call = route.starts_with(super::CALLS);
+        let is_call = is_call(route);
         // The hub has told of failed and slow calls, and knows more of them.
         if status >= 500 && !is_call {
             tracing::warn!(%method, route, operation, request_id, status, code, duration_ms, "{method} {route} answered {status}");

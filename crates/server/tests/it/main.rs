@@ -13,5 +13,6 @@ mod document;
 mod health;
 mod keys;
 mod lifetime;
+mod mcp;
 mod streams;
 mod support;
