@@ -3,8 +3,12 @@
 //!
 //! Nothing in here spawns, sleeps or reads a socket; a model checker runs it with its own lock.
 
+// Named by their paths, so that the model finds them too.
+#[path = "waiting/confirm.rs"]
 mod confirm;
+#[path = "waiting/deliver.rs"]
 mod deliver;
+#[path = "waiting/entry.rs"]
 mod entry;
 
 use std::collections::{HashMap, VecDeque};

@@ -13,6 +13,7 @@ mod envelopes;
 mod errors;
 mod events;
 mod execute;
+mod protocol;
 mod record;
 mod registry;
 mod request_id;

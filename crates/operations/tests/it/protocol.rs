@@ -1,0 +1,9 @@
+//! The call protocol, in memory: both halves with a wire between them that carries text.
+
+mod calls;
+mod frames;
+mod links;
+mod properties;
+mod provider;
+mod resume;
+mod streams;
