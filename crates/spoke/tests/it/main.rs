@@ -1,1 +1,3 @@
 //! The integration tests of the crate.
+
+mod devenv;
