@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 /// Cycles in `edges`, each edge read as (prerequisite, dependent).
 ///
 /// The search is depth first, nodes and edges in the order in which they are first mentioned.
@@ -140,7 +142,7 @@ pub(crate) fn search<'a>(count: usize, targets: impl Fn(usize) -> &'a [u32]) -> 
 /// The edges with numbers for nodes, in the order of first mention.
 struct Numbered<N> {
     nodes: Vec<N>,
-    numbers: HashMap<N, u32>,
+    numbers: HashMap<N, u32, RandomState>,
     starts: Vec<usize>,
     targets: Vec<u32>,
 }
@@ -148,7 +150,7 @@ struct Numbered<N> {
 impl<N: Eq + Hash + Clone> Numbered<N> {
     fn new(edges: &[(N, N)]) -> Self {
         let mut nodes = Vec::new();
-        let mut numbers = HashMap::new();
+        let mut numbers: HashMap<N, u32, RandomState> = HashMap::default();
         let mut number = |node: &N| {
             *numbers.entry(node.clone()).or_insert_with(|| {
                 nodes.push(node.clone());

@@ -7,6 +7,8 @@
 
 mod attributes;
 mod build;
+mod edges;
+mod ids;
 mod index;
 mod json;
 mod layout;
@@ -17,14 +19,15 @@ mod shape;
 pub(crate) use attributes::FIELDS;
 pub use attributes::{EdgeAttributes, TaskAttributes, TaskUpdate};
 pub use json::graph_from_json_str;
-pub(crate) use layout::Layout;
+pub(crate) use layout::{Adjacency, Layout};
 pub(crate) use shape::fault_of;
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
+use edges::{Edge, Edges};
+use ids::Ids;
 use index::{IN, Index, OUT};
 
 /// Retention of an edge of which nothing else is said.
@@ -50,15 +53,16 @@ pub const DEFAULT_QUALITY_RETENTION: f64 = 0.9;
 pub struct TaskGraph {
     /// In node order; a removed node leaves a gap.
     nodes: Vec<Option<Node>>,
-    slots: HashMap<Arc<str>, u32>,
-    /// In edge order; a removed edge leaves a gap.
-    edges: Vec<Option<Edge>>,
-    edge_count: usize,
+    /// The ids of the nodes by slot, and back.
+    ids: Ids,
+    edges: Edges,
     /// Which edges a node has.
     index: OnceLock<Index>,
     /// Attributes of the graph as a whole; only JSON brings any.
     attributes: Map<String, Value>,
-    /// What the analyses walk on; thrown away by every change of nodes or edges.
+    /// How many nodes are only named by dependencies.
+    orphans: usize,
+    /// What the analyses walk on; thrown away by every change.
     layout: OnceLock<Arc<Layout>>,
 }
 
@@ -67,21 +71,11 @@ const NONE: u32 = u32::MAX;
 
 #[derive(Clone)]
 struct Node {
-    id: Arc<str>,
     attributes: TaskAttributes,
-    /// Made by a dependency that names no task.
-    orphan: bool,
     /// Value of an id that is an array index, else [`NONE`].
     array_index: u32,
-}
-
-#[derive(Clone)]
-struct Edge {
-    from: u32,
-    to: u32,
-    attributes: EdgeAttributes,
-    /// The key the edge came with, if it is not `from->to`.
-    key: Option<Box<str>>,
+    /// Made by a dependency that names no task.
+    orphan: bool,
 }
 
 impl TaskGraph {
@@ -92,17 +86,17 @@ impl TaskGraph {
 
     /// Number of nodes, those included that only a dependency names.
     pub fn task_count(&self) -> usize {
-        self.slots.len()
+        self.ids.len()
     }
 
     /// Number of edges.
     pub fn edge_count(&self) -> usize {
-        self.edge_count
+        self.edges.len()
     }
 
     /// Whether there is no node.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.ids.len() == 0
     }
 
     /// Nodes in order with their slots.
@@ -113,14 +107,6 @@ impl TaskGraph {
             .filter_map(|(slot, node)| Some((slot as u32, node.as_ref()?)))
     }
 
-    /// Edges in order with their slots.
-    fn live_edges(&self) -> impl Iterator<Item = (u32, &Edge)> {
-        self.edges
-            .iter()
-            .enumerate()
-            .filter_map(|(slot, edge)| Some((slot as u32, edge.as_ref()?)))
-    }
-
     fn index(&self) -> &Index {
         self.index.get_or_init(|| Index::new(self))
     }
@@ -129,7 +115,7 @@ impl TaskGraph {
     fn edges_of(&self, node: u32, side: usize) -> impl Iterator<Item = &Edge> {
         self.index()
             .edges_of(node, side)
-            .filter_map(|slot| self.edges[slot as usize].as_ref())
+            .filter_map(|slot| self.edges.get(slot))
     }
 
     fn node(&self, slot: u32) -> Option<&Node> {

@@ -150,36 +150,51 @@ impl TaskGraph {
     ) -> Result<WorkflowCost<'_>, TaskgraphError> {
         let config = options.ev_config.unwrap_or_default();
         let order = self.topological_places()?;
-        // What a task passes on to those after it.
-        let mut passed_on = vec![0.0_f64; order.len()];
+        let before = self.layout().before();
+        // What a task passes on to those after it, by number in the order.
+        let mut passed_on = Vec::with_capacity(order.len());
         let mut tasks = Vec::new();
-        for place in order {
+        let ids = self.ids_at(order);
+        if options.limit.is_none() {
+            tasks.reserve(order.len());
+        }
+        let common = self.common_retention();
+        for (number, (&place, task_id)) in (0..).zip(order.iter().zip(ids)) {
             let task = resolve_defaults(self.attributes_at(place));
             let p_intrinsic = task.success_probability;
+            let prerequisites = before.of(number);
             let p_effective = match options.propagation_mode {
-                PropagationMode::Independent => p_intrinsic,
-                PropagationMode::DagPropagate => {
-                    let mut prerequisites = self.retentions_at(place).peekable();
-                    if prerequisites.peek().is_none() {
-                        p_intrinsic
+                PropagationMode::DagPropagate if !prerequisites.is_empty() => {
+                    let times = |product: f64, other: &u32, retention: f64| {
+                        let p: f64 = passed_on[*other as usize];
+                        product * (p + (1.0 - p) * retention)
+                    };
+                    let product = if let Some(common) = common {
+                        prerequisites
+                            .iter()
+                            .fold(1.0, |product, other| times(product, other, common))
                     } else {
                         let default = options.default_quality_retention;
-                        let product = prerequisites.fold(1.0, |product, (before, retention)| {
-                            let p = passed_on[before as usize];
-                            product * (p + (1.0 - p) * retention.unwrap_or(default))
-                        });
-                        p_intrinsic * product
-                    }
+                        let retentions = self.retentions_at(place);
+                        prerequisites.iter().zip(retentions).fold(
+                            1.0,
+                            |product, (other, retention)| {
+                                times(product, other, retention.unwrap_or(default))
+                            },
+                        )
+                    };
+                    p_intrinsic * product
                 }
+                PropagationMode::DagPropagate | PropagationMode::Independent => p_intrinsic,
             };
             let left_out = task.status == Some(TaskStatus::Completed) && !options.include_completed;
-            passed_on[place as usize] = if left_out { 1.0 } else { p_effective };
+            passed_on.push(if left_out { 1.0 } else { p_effective });
             if left_out || options.limit.is_some_and(|limit| tasks.len() >= limit) {
                 continue;
             }
             let (scope_cost, impact_weight) = (task.cost_estimate, task.impact_weight);
             tasks.push(TaskCost {
-                task_id: self.id_at(place),
+                task_id,
                 name: task.name,
                 ev: calculate_task_ev(p_effective, scope_cost, impact_weight, &config).ev,
                 p_intrinsic,

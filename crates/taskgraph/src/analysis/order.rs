@@ -11,7 +11,7 @@ impl TaskGraph {
     ///
     /// [`TaskgraphError::CircularDependency`].
     pub fn topological_order(&self) -> Result<Vec<&str>, TaskgraphError> {
-        Ok(self.ids_at(&self.topological_places()?))
+        Ok(self.ids_at(self.topological_places()?))
     }
 
     /// Cycles found by depth-first search from each node in node order, dependents in neighbour
@@ -29,7 +29,7 @@ impl TaskGraph {
 
     /// Whether there is a cycle.
     pub fn has_cycles(&self) -> bool {
-        self.kahn().len() < self.layout().len()
+        self.layout().order().is_none()
     }
 
     /// Tasks that can be worked on side by side: the first group has no prerequisites, each
@@ -40,59 +40,40 @@ impl TaskGraph {
     /// [`TaskgraphError::CircularDependency`].
     pub fn parallel_groups(&self) -> Result<Vec<Vec<&str>>, TaskgraphError> {
         let order = self.topological_places()?;
-        let inn = self.layout().inn();
+        let before = self.layout().before();
         let mut depths = vec![0_u32; order.len()];
-        let mut groups: Vec<Vec<&str>> = Vec::new();
-        for place in order {
-            let depth = inn
-                .of(place)
-                .iter()
-                .map(|u| depths[*u as usize] + 1)
-                .max()
-                .unwrap_or(0);
-            depths[place as usize] = depth;
-            if groups.len() <= depth as usize {
-                groups.resize_with(depth as usize + 1, Vec::new);
+        let mut sizes: Vec<usize> = Vec::new();
+        for number in 0..order.len() {
+            let deeper = |other: &u32| depths[*other as usize] + 1;
+            let depth = before.of(number as u32).iter().map(deeper).max();
+            let depth = depth.unwrap_or(0);
+            depths[number] = depth;
+            if sizes.len() <= depth as usize {
+                sizes.push(0);
             }
-            groups[depth as usize].push(self.id_at(place));
+            sizes[depth as usize] += 1;
+        }
+        let mut groups: Vec<Vec<&str>> = sizes.into_iter().map(Vec::with_capacity).collect();
+        for (id, depth) in self.ids_at(order).into_iter().zip(depths) {
+            groups[depth as usize].push(id);
         }
         Ok(groups)
     }
 
-    pub(super) fn topological_places(&self) -> Result<Vec<u32>, TaskgraphError> {
-        let order = self.kahn();
-        if order.len() == self.layout().len() {
-            return Ok(order);
-        }
-        let shared = |cycle: &Vec<u32>| cycle.iter().map(|p| self.shared_id_at(*p)).collect();
-        let cycles = self.cycle_places().iter().map(shared).collect();
-        Err(TaskgraphError::CircularDependency { cycles })
+    /// Places in topological order.
+    pub(super) fn topological_places(&self) -> Result<&[u32], TaskgraphError> {
+        self.layout()
+            .order()
+            .ok_or_else(|| TaskgraphError::CircularDependency {
+                cycles: self.shared_ids_at(&self.cycle_places()),
+            })
     }
 
     pub(super) fn cycle_places(&self) -> Vec<Vec<u32>> {
         let layout = self.layout();
-        cycles::search(layout.len(), |node| layout.out().of(node as u32))
-    }
-
-    /// The topological order as far as cycles let it come.
-    fn kahn(&self) -> Vec<u32> {
-        let layout = self.layout();
-        let mut waiting_for: Vec<u32> = (0..layout.len())
-            .map(|place| layout.inn().of(place as u32).len() as u32)
-            .collect();
-        // The order is its own queue: what stands before `head` has been taken out.
-        let mut order = Vec::with_capacity(layout.len());
-        order.extend((0..layout.len() as u32).filter(|place| waiting_for[*place as usize] == 0));
-        let mut head = 0;
-        while let Some(&place) = order.get(head) {
-            head += 1;
-            for &next in layout.out().of(place) {
-                waiting_for[next as usize] -= 1;
-                if waiting_for[next as usize] == 0 {
-                    order.push(next);
-                }
-            }
+        if layout.order().is_some() {
+            return Vec::new();
         }
-        order
+        cycles::search(layout.len(), |node| layout.out().of(node as u32))
     }
 }

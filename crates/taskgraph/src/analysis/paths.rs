@@ -49,7 +49,7 @@ impl TaskGraph {
     ///
     /// [`TaskgraphError::CircularDependency`].
     pub fn critical_path(&self) -> Result<Vec<&str>, TaskgraphError> {
-        self.weighted_critical_path(|_, _| 1.0)
+        Ok(self.ids_at(&self.longest_path(|_| 1.0)?))
     }
 
     /// The path with the largest sum of weights. `weight` is asked once for each task.
@@ -73,9 +73,14 @@ impl TaskGraph {
     /// ```
     pub fn weighted_critical_path(
         &self,
-        weight: impl FnMut(&str, &TaskAttributes) -> f64,
+        mut weight: impl FnMut(&str, &TaskAttributes) -> f64,
     ) -> Result<Vec<&str>, TaskgraphError> {
-        Ok(self.ids_at(&self.longest_path(weight)?))
+        self.topological_places()?;
+        let weights: Vec<f64> = self
+            .tasks()
+            .map(|(id, attributes)| weight(id, attributes))
+            .collect();
+        Ok(self.ids_at(&self.longest_path(|place| weights[place as usize])?))
     }
 
     /// The path that carries the most risk: [`Self::weighted_critical_path`] with failure
@@ -85,10 +90,11 @@ impl TaskGraph {
     ///
     /// [`TaskgraphError::CircularDependency`].
     pub fn risk_path(&self) -> Result<RiskPath<'_>, TaskgraphError> {
-        let path = self.longest_path(|_, attributes| risk_score(attributes))?;
-        let total_risk = path.iter().fold(0.0, |sum, place| {
-            sum + risk_score(self.attributes_at(*place))
-        });
+        let scores: Vec<f64> = self.attributes().map(risk_score).collect();
+        let path = self.longest_path(|place| scores[place as usize])?;
+        let total_risk = path
+            .iter()
+            .fold(0.0, |sum, place| sum + scores[*place as usize]);
         Ok(RiskPath {
             path: self.ids_at(&path),
             total_risk,
@@ -103,90 +109,107 @@ impl TaskGraph {
     /// [`TaskgraphError::CircularDependency`].
     pub fn schedule(&self) -> Result<Vec<Schedule<'_>>, TaskgraphError> {
         let order = self.topological_places()?;
-        let layout = self.layout();
-        let cost = |place: u32| {
-            self.attributes_at(place)
+        let before = self.layout().before();
+        let cost = |attributes: &TaskAttributes| {
+            attributes
                 .scope
                 .unwrap_or(TaskScope::Narrow)
                 .cost_estimate()
         };
-        let mut head = vec![0.0_f64; order.len()];
-        let mut tail = vec![0.0_f64; order.len()];
-        for &place in &order {
-            let before = layout
-                .inn()
-                .of(place)
-                .iter()
-                .map(|u| head[*u as usize] + cost(*u));
-            head[place as usize] = before.fold(0.0, f64::max);
+        let costs: Vec<f64> = self.attributes().map(cost).collect();
+        let mut numbers = vec![0_u32; order.len()];
+        // Cost, head and tail by number in the order.
+        let mut rooms = Vec::with_capacity(order.len());
+        for (number, place) in order.iter().enumerate() {
+            numbers[*place as usize] = number as u32;
+            let ends = before.of(number as u32).iter().map(|other| {
+                let Room { cost, head, .. } = rooms[*other as usize];
+                head + cost
+            });
+            rooms.push(Room {
+                cost: costs[*place as usize],
+                head: ends.fold(0.0, f64::max),
+                tail: 0.0,
+            });
         }
-        for &place in order.iter().rev() {
-            let after = layout.out().of(place).iter().map(|v| tail[*v as usize]);
-            tail[place as usize] = cost(place) + after.fold(0.0, f64::max);
+        let mut longest = 0.0_f64;
+        for number in (0..order.len()).rev() {
+            let room = &mut rooms[number];
+            room.tail += room.cost;
+            let tail = room.tail;
+            longest = longest.max(tail);
+            for other in before.of(number as u32) {
+                let other = &mut rooms[*other as usize];
+                other.tail = other.tail.max(tail);
+            }
         }
-        let longest = tail.iter().copied().fold(0.0, f64::max);
-        let of = |place: u32| {
-            let (head, tail) = (head[place as usize], tail[place as usize]);
+        let of = |((task_id, attributes), number): ((_, &TaskAttributes), u32)| {
+            let Room { head, tail, .. } = rooms[number as usize];
             let slack = longest - (head + tail);
             Schedule {
-                task_id: self.id_at(place),
+                task_id,
                 head,
                 tail,
                 slack,
                 // Costs are whole numbers, so the sums are exact.
                 on_critical_path: slack == 0.0,
-                risk_score: risk_score(self.attributes_at(place)),
+                risk_score: risk_score(attributes),
             }
         };
-        Ok((0..layout.len() as u32).map(of).collect())
+        Ok(self.tasks().zip(numbers).map(of).collect())
     }
 
-    fn longest_path(
-        &self,
-        mut weight: impl FnMut(&str, &TaskAttributes) -> f64,
-    ) -> Result<Vec<u32>, TaskgraphError> {
+    /// Places of the longest path, `weight` giving the weight of a place.
+    fn longest_path(&self, weight: impl Fn(u32) -> f64) -> Result<Vec<u32>, TaskgraphError> {
         const NONE: u32 = u32::MAX;
         let order = self.topological_places()?;
-        if let [only] = order[..] {
+        if let [only] = order {
             // A path of one task whatever it weighs, even if that is no number.
-            weight(self.id_at(only), self.attributes_at(only));
-            return Ok(order);
+            return Ok(vec![*only]);
         }
-        let inn = self.layout().inn();
-        let mut distance = vec![f64::NEG_INFINITY; order.len()];
-        let mut before = vec![NONE; order.len()];
-        for &place in &order {
-            let own = weight(self.id_at(place), self.attributes_at(place));
-            let prerequisites = inn.of(place);
-            let best = &mut before[place as usize];
-            let mut longest = f64::NEG_INFINITY;
-            for &prerequisite in prerequisites {
-                let candidate = distance[prerequisite as usize] + own;
-                if candidate > longest {
-                    longest = candidate;
-                    *best = prerequisite;
-                }
-            }
-            distance[place as usize] = if prerequisites.is_empty() {
+        let before = self.layout().before();
+        // By number in the order: the length of the longest path up to it, and what comes before.
+        let mut distances: Vec<f64> = Vec::with_capacity(order.len());
+        let mut steps: Vec<u32> = Vec::with_capacity(order.len());
+        let mut end = NONE;
+        let mut farthest = f64::NEG_INFINITY;
+        for (number, place) in (0..).zip(order) {
+            let own = weight(*place);
+            let prerequisites = before.of(number);
+            let mut step = NONE;
+            let mut longest = if prerequisites.is_empty() {
                 own
             } else {
-                longest
+                f64::NEG_INFINITY
             };
-        }
-        let mut end = NONE;
-        let mut longest = f64::NEG_INFINITY;
-        for &place in &order {
-            if distance[place as usize] > longest {
-                longest = distance[place as usize];
-                end = place;
+            for &prerequisite in prerequisites {
+                let candidate = distances[prerequisite as usize] + own;
+                if candidate > longest {
+                    longest = candidate;
+                    step = prerequisite;
+                }
+            }
+            distances.push(longest);
+            steps.push(step);
+            if longest > farthest {
+                farthest = longest;
+                end = number;
             }
         }
         let mut path = Vec::new();
         while end != NONE {
-            path.push(end);
-            end = before[end as usize];
+            path.push(order[end as usize]);
+            end = steps[end as usize];
         }
         path.reverse();
         Ok(path)
     }
+}
+
+/// What a schedule knows of a task.
+struct Room {
+    cost: f64,
+    head: f64,
+    /// Without the cost of the task itself until that is added.
+    tail: f64,
 }

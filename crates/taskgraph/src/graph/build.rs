@@ -1,10 +1,13 @@
 //! Ways to make a graph: from tasks, from tasks and edges, and step by step.
 
-use std::sync::Arc;
+use rayon::prelude::*;
 
-use super::{DEFAULT_QUALITY_RETENTION, Edge, EdgeAttributes, NONE, Node};
+use super::{DEFAULT_QUALITY_RETENTION, EdgeAttributes, NONE, Node};
 use super::{TaskAttributes, TaskGraph, array_index};
 use crate::{DependencyEdge, TaskInput, TaskgraphError};
+
+/// Tasks whose dependencies are looked up by one core at a time.
+const SIDE_BY_SIDE: usize = 20_000;
 
 impl TaskGraph {
     /// Makes a graph of tasks and what they depend on, each edge with a retention of 0.9.
@@ -45,13 +48,38 @@ impl TaskGraph {
         Ok(graph)
     }
 
+    /// Adds edges to a graph that has none yet.
     pub(crate) fn add_edges(&mut self, edges: &[DependencyEdge]) -> Result<(), TaskgraphError> {
-        self.reserve_edges(edges.len());
+        if self.add_all_edges(edges) {
+            return Ok(());
+        }
+        // One of them is at fault; one after the other tells which.
         for edge in edges {
             let retention = edge.quality_retention.unwrap_or(DEFAULT_QUALITY_RETENTION);
             self.add_dependency_retaining(&edge.from, &edge.to, retention)?;
         }
         Ok(())
+    }
+
+    /// Adds edges to a graph that has none yet, or none of them when there is any fault.
+    fn add_all_edges(&mut self, edges: &[DependencyEdge]) -> bool {
+        let ends = edges.iter().flat_map(|edge| [&*edge.from, &*edge.to]);
+        let mut slots = Vec::with_capacity(edges.len() * 2);
+        self.ids.get_all(ends, &mut slots);
+        let faulty = |ends: &[u32]| ends[0] == ends[1] || ends.contains(&NONE);
+        if slots.chunks_exact(2).any(faulty) {
+            return false;
+        }
+        self.reserve_edges(edges.len());
+        for (ends, edge) in slots.chunks_exact(2).zip(edges) {
+            let retention = edge.quality_retention.unwrap_or(DEFAULT_QUALITY_RETENTION);
+            self.push_edge(ends[0], ends[1], retention);
+        }
+        if self.repeats_an_edge() {
+            self.forget_edges();
+            return false;
+        }
+        true
     }
 
     /// The tasks and their dependencies, whatever they were read from.
@@ -60,30 +88,35 @@ impl TaskGraph {
     ) -> Result<Self, TaskgraphError> {
         let mut graph = Self::new();
         let mut depending = Vec::new();
+        let mut named = 0;
         graph.reserve_nodes(tasks.size_hint().0);
         for (id, attributes, depends_on) in tasks {
             let slot = graph.add_node(id, attributes)?;
             if !depends_on.is_empty() {
+                named += depends_on.len();
                 depending.push((slot, depends_on));
             }
         }
-        graph.reserve_edges(
-            depending
-                .iter()
-                .map(|(_, depends_on)| depends_on.len())
-                .sum(),
-        );
+        let slots_of = |depending: &[(u32, &[String])]| {
+            let mut slots = Vec::new();
+            let ids = depending.iter().flat_map(|(_, depends_on)| *depends_on);
+            graph.ids.get_all(ids.map(String::as_str), &mut slots);
+            slots
+        };
+        let slots: Vec<Vec<u32>> = depending.par_chunks(SIDE_BY_SIDE).map(slots_of).collect();
+        graph.reserve_edges(named);
         // The last dependent each node became a prerequisite of: tells a repeated dependency
         // without looking at the edges.
         let mut last_dependent = vec![NONE; graph.nodes.len()];
+        let mut slots = slots.into_iter().flatten();
         for (to, depends_on) in depending {
-            for id in depends_on {
-                let from = match graph.slots.get(id.as_str()) {
-                    Some(&slot) => slot,
-                    None => {
-                        last_dependent.push(NONE);
-                        graph.insert_node(id, TaskAttributes::named(id.as_str()), true)
-                    }
+            for (id, slot) in depends_on.iter().zip(&mut slots) {
+                let from = if slot == NONE {
+                    let slot = graph.orphan(id);
+                    last_dependent.resize(graph.nodes.len(), NONE);
+                    slot
+                } else {
+                    slot
                 };
                 if from == to {
                     return Err(TaskgraphError::SelfDependency {
@@ -91,12 +124,7 @@ impl TaskGraph {
                     });
                 }
                 if std::mem::replace(&mut last_dependent[from as usize], to) != to {
-                    graph.push_edge(
-                        from,
-                        to,
-                        None,
-                        EdgeAttributes::retaining(DEFAULT_QUALITY_RETENTION),
-                    );
+                    graph.push_edge(from, to, DEFAULT_QUALITY_RETENTION);
                 }
             }
         }
@@ -172,16 +200,14 @@ impl TaskGraph {
         id: &str,
         attributes: TaskAttributes,
     ) -> Result<u32, TaskgraphError> {
-        if self.slots.contains_key(id) {
-            return Err(TaskgraphError::DuplicateNode {
-                task_id: id.to_owned(),
-            });
-        }
-        Ok(self.insert_node(id, attributes, false))
+        let slot = self.insert_node(id, attributes, false);
+        slot.ok_or_else(|| TaskgraphError::DuplicateNode {
+            task_id: id.to_owned(),
+        })
     }
 
     pub(super) fn slot(&self, id: &str) -> Result<u32, TaskgraphError> {
-        let slot = self.slots.get(id).copied();
+        let slot = self.ids.get(id);
         slot.ok_or_else(|| TaskgraphError::TaskNotFound {
             task_id: id.to_owned(),
         })
@@ -189,30 +215,38 @@ impl TaskGraph {
 
     pub(super) fn reserve_nodes(&mut self, count: usize) {
         self.nodes.reserve(count);
-        self.slots.reserve(count);
+        self.ids.reserve(count);
     }
 
     pub(super) fn reserve_edges(&mut self, count: usize) {
         self.edges.reserve(count);
     }
 
-    /// Adds a node whose id is known to be new.
-    fn insert_node(&mut self, id: &str, attributes: TaskAttributes, orphan: bool) -> u32 {
+    /// The node of an id that names no task, made where there is none.
+    fn orphan(&mut self, id: &str) -> u32 {
+        let made = self.insert_node(id, TaskAttributes::named(id), true);
+        made.or_else(|| self.ids.get(id)).unwrap_or(NONE)
+    }
+
+    /// Adds a node; none when its id is there.
+    pub(super) fn insert_node(
+        &mut self,
+        id: &str,
+        attributes: TaskAttributes,
+        orphan: bool,
+    ) -> Option<u32> {
+        let slot = self.ids.insert(id)?;
         self.layout.take();
         if let Some(index) = self.index.get_mut() {
             index.add_node();
         }
-        let slot = self.nodes.len() as u32;
-        let id: Arc<str> = Arc::from(id);
-        let array_index = array_index(&id);
-        self.slots.insert(Arc::clone(&id), slot);
+        self.orphans += usize::from(orphan);
         self.nodes.push(Some(Node {
-            id,
             attributes,
+            array_index: array_index(id),
             orphan,
-            array_index,
         }));
-        slot
+        Some(slot)
     }
 
     /// Adds an edge between two different nodes; false when there is one already.
@@ -226,29 +260,52 @@ impl TaskGraph {
         if self.index().between(from, to).is_some() {
             return false;
         }
-        self.push_edge(from, to, key, attributes);
+        self.push_edge_with(from, to, key, attributes);
         true
     }
 
     /// Adds an edge that is known to be new.
-    pub(super) fn push_edge(
+    #[inline]
+    pub(super) fn push_edge(&mut self, from: u32, to: u32, retention: f64) {
+        self.edges.push(from, to, retention);
+        self.note_edge(from, to);
+    }
+
+    /// The same with all that an edge may have.
+    pub(super) fn push_edge_with(
         &mut self,
         from: u32,
         to: u32,
         key: Option<Box<str>>,
         attributes: EdgeAttributes,
     ) {
+        self.edges.push_with(from, to, key, attributes);
+        self.note_edge(from, to);
+    }
+
+    #[inline]
+    fn note_edge(&mut self, from: u32, to: u32) {
         self.layout.take();
-        let edge = Edge {
-            from,
-            to,
-            attributes,
-            key,
-        };
+        let slot = self.edges.slots() as u32 - 1;
         if let Some(index) = self.index.get_mut() {
-            index.add_edge(self.edges.len() as u32, &edge);
+            index.add_edge(slot, from, to);
         }
-        self.edges.push(Some(edge));
-        self.edge_count += 1;
+    }
+
+    /// Whether two edges have the same ends.
+    pub(super) fn repeats_an_edge(&self) -> bool {
+        let layout = self.layout();
+        let mut last_dependent = vec![NONE; layout.len()];
+        (0..layout.len() as u32).any(|to| {
+            let mut repeated =
+                |from: &u32| std::mem::replace(&mut last_dependent[*from as usize], to) == to;
+            layout.inn().of(to).iter().any(&mut repeated)
+        })
+    }
+
+    fn forget_edges(&mut self) {
+        self.edges = super::Edges::default();
+        self.index.take();
+        self.layout.take();
     }
 }

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::{Edge, NONE, TaskGraph};
 
 /// By prerequisite: the edges to the dependents of a node.
@@ -15,7 +17,7 @@ pub(super) const IN: usize = 1;
 #[derive(Clone)]
 pub(super) struct Index {
     /// Slot of the edge between two slots.
-    between: HashMap<(u32, u32), u32>,
+    between: HashMap<(u32, u32), u32, RandomState>,
     /// The two lists of each node, in order of insertion.
     lists: Vec<[List; 2]>,
     /// The edge after each edge in the two lists it is in.
@@ -38,12 +40,12 @@ impl List {
 impl Index {
     pub(super) fn new(graph: &TaskGraph) -> Self {
         let mut index = Self {
-            between: HashMap::with_capacity(graph.edge_count()),
+            between: HashMap::with_capacity_and_hasher(graph.edge_count(), RandomState::default()),
             lists: vec![[List::EMPTY; 2]; graph.nodes.len()],
-            next: Vec::with_capacity(graph.edges.len()),
+            next: Vec::with_capacity(graph.edges.slots()),
         };
-        for (slot, edge) in graph.live_edges() {
-            index.add_edge(slot, edge);
+        for (slot, edge) in graph.edges.with_slots() {
+            index.add_edge(slot, edge.from, edge.to);
         }
         index
     }
@@ -64,10 +66,10 @@ impl Index {
         self.lists.push([List::EMPTY; 2]);
     }
 
-    pub(super) fn add_edge(&mut self, slot: u32, edge: &Edge) {
+    pub(super) fn add_edge(&mut self, slot: u32, from: u32, to: u32) {
         self.next.resize(slot as usize + 1, [NONE; 2]);
-        self.between.insert((edge.from, edge.to), slot);
-        for (node, side) in [(edge.from, OUT), (edge.to, IN)] {
+        self.between.insert((from, to), slot);
+        for (node, side) in [(from, OUT), (to, IN)] {
             let list = &mut self.lists[node as usize][side];
             let last = std::mem::replace(&mut list.last, slot);
             if last == NONE {

@@ -1,7 +1,11 @@
 //! The graph as graphology JSON, in and out.
 
+mod read;
+
+use std::borrow::Cow;
+
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::shape::Checked;
 use super::{EdgeAttributes, TaskAttributes, TaskGraph};
@@ -27,6 +31,10 @@ use crate::{InvalidInput, InvalidReason, TaskgraphError};
 /// # Ok::<(), alkhub_taskgraph::TaskgraphError>(())
 /// ```
 pub fn graph_from_json_str(text: &str) -> Result<TaskGraph, TaskgraphError> {
+    if let Some(graph) = read::graph(text) {
+        return Ok(graph);
+    }
+    // Something is wrong or unusual; the whole document in memory tells what comes first.
     let data: Value = serde_json::from_str(text).map_err(|error| {
         let message = format!("JSON parse error: {error}");
         InvalidInput::new(InvalidReason::Syntax, "", message).at_line(error.line())
@@ -71,7 +79,7 @@ impl TaskGraph {
         for edge in data.edges {
             let (from, to) = (text(edge, "source"), text(edge, "target"));
             let key = text(edge, "key");
-            let key = (key != format!("{from}->{to}")).then(|| key.into());
+            let key = (!is_usual_key(key, from, to)).then(|| key.into());
             self.add_edge(from, to, key, edge_attributes(edge))?;
         }
         Ok(())
@@ -102,18 +110,18 @@ impl TaskGraph {
     }
 
     fn edge_records(&self) -> impl Iterator<Item = EdgeRecord<'_>> {
-        self.live_edges().filter_map(|(_, edge)| {
-            let (source, target) = (&*self.node(edge.from)?.id, &*self.node(edge.to)?.id);
-            let key = edge
-                .key
-                .as_ref()
-                .map_or_else(|| format!("{source}->{target}"), |k| k.to_string());
-            Some(EdgeRecord {
-                key,
+        self.edges.with_slots().map(|(slot, edge)| {
+            let (source, target) = (self.ids.text(edge.from), self.ids.text(edge.to));
+            let key = self.edges.key(slot);
+            EdgeRecord {
+                key: key.map_or_else(|| format!("{source}->{target}").into(), Cow::Borrowed),
                 source,
                 target,
-                attributes: &edge.attributes,
-            })
+                attributes: EdgeRecordAttributes {
+                    quality_retention: self.edges.retention(slot),
+                    other: self.edges.other(slot),
+                },
+            }
         })
     }
 }
@@ -144,10 +152,19 @@ struct NodeRecord<'a> {
 
 #[derive(serde::Serialize)]
 struct EdgeRecord<'a> {
-    key: String,
+    key: Cow<'a, str>,
     source: &'a str,
     target: &'a str,
-    attributes: &'a EdgeAttributes,
+    attributes: EdgeRecordAttributes<'a>,
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EdgeRecordAttributes<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality_retention: Option<f64>,
+    #[serde(flatten)]
+    other: Option<&'a Map<String, Value>>,
 }
 
 impl Serialize for Nodes<'_> {
@@ -168,6 +185,14 @@ impl Serialize for Edges<'_> {
         }
         edges.end()
     }
+}
+
+/// Whether a key is the one an edge has unless another is said: `from->to`.
+fn is_usual_key(key: &str, from: &str, to: &str) -> bool {
+    key.len() == from.len() + 2 + to.len()
+        && key.starts_with(from)
+        && key.ends_with(to)
+        && &key.as_bytes()[from.len()..from.len() + 2] == b"->"
 }
 
 /// A text that the check has seen.

@@ -6,7 +6,7 @@ use crate::TaskgraphError;
 impl TaskGraph {
     /// Removes a task and all its edges; nothing happens when it is not there.
     pub fn remove_task(&mut self, id: &str) {
-        let Some(slot) = self.slots.remove(id) else {
+        let Some(slot) = self.ids.remove(id) else {
             return;
         };
         self.layout.take();
@@ -18,7 +18,12 @@ impl TaskGraph {
         for edge in edges {
             self.drop_edge(edge);
         }
-        self.nodes[slot as usize] = None;
+        if self.nodes[slot as usize]
+            .take()
+            .is_some_and(|node| node.orphan)
+        {
+            self.orphans -= 1;
+        }
         self.close_gaps();
     }
 
@@ -57,33 +62,23 @@ impl TaskGraph {
         dependent: &str,
         update: EdgeAttributes,
     ) -> Result<(), TaskgraphError> {
-        let edge = self
-            .edge_between(prerequisite, dependent)
-            .and_then(|edge| self.edges[edge as usize].as_mut());
-        let Some(edge) = edge else {
+        let Some(edge) = self.edge_between(prerequisite, dependent) else {
             let task_id = format!("{prerequisite}->{dependent}");
             return Err(TaskgraphError::TaskNotFound { task_id });
         };
-        if let Some(retention) = update.quality_retention {
-            edge.attributes.quality_retention = Some(retention);
-        }
-        if let Some(other) = update.other {
-            edge.attributes.other.get_or_insert_default().extend(*other);
-        }
+        self.edges.update(edge, update);
         Ok(())
     }
 
     fn edge_between(&self, from: &str, to: &str) -> Option<u32> {
-        self.index()
-            .between(*self.slots.get(from)?, *self.slots.get(to)?)
+        self.index().between(self.ids.get(from)?, self.ids.get(to)?)
     }
 
     /// Leaves a gap for an edge.
     fn drop_edge(&mut self, slot: u32) {
-        let Some(edge) = self.edges[slot as usize].take() else {
+        let Some(edge) = self.edges.remove(slot) else {
             return;
         };
-        self.edge_count -= 1;
         if let Some(index) = self.index.get_mut() {
             index.remove_edge(slot, &edge);
         }
@@ -91,8 +86,9 @@ impl TaskGraph {
 
     /// Rebuilds the graph once most of its slots are gaps, so that memory follows its size.
     fn close_gaps(&mut self) {
-        let gaps = self.nodes.len() + self.edges.len() - self.slots.len() - self.edge_count;
-        if gaps > 64 && gaps > self.slots.len() + self.edge_count {
+        let slots = self.nodes.len() + self.edges.slots();
+        let taken = self.task_count() + self.edge_count();
+        if slots - taken > 64.max(taken) {
             *self = self.subgraph(|_, _| true);
         }
     }

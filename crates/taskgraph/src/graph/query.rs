@@ -6,26 +6,31 @@ use crate::TaskgraphError;
 impl TaskGraph {
     /// Ids of all nodes in node order.
     pub fn task_ids(&self) -> impl Iterator<Item = &str> {
-        self.live_nodes().map(|(_, node)| &*node.id)
+        self.live_nodes().map(|(slot, _)| self.ids.text(slot))
     }
 
     /// All nodes in node order.
     pub fn tasks(&self) -> impl Iterator<Item = (&str, &TaskAttributes)> {
         self.live_nodes()
-            .map(|(_, node)| (&*node.id, &node.attributes))
+            .map(|(slot, node)| (self.ids.text(slot), &node.attributes))
+    }
+
+    /// What is known of each node, in node order.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &TaskAttributes> {
+        self.nodes.iter().flatten().map(|node| &node.attributes)
     }
 
     /// What is known of a task; none when it is not there.
     pub fn get_task(&self, id: &str) -> Option<&TaskAttributes> {
-        self.node(*self.slots.get(id)?).map(|node| &node.attributes)
+        self.node(self.ids.get(id)?).map(|node| &node.attributes)
     }
 
     /// Retention of the edge between two tasks: none when there is no edge, none inside when the
     /// edge came from JSON without one.
     pub fn quality_retention(&self, prerequisite: &str, dependent: &str) -> Option<Option<f64>> {
-        let (from, to) = (*self.slots.get(prerequisite)?, *self.slots.get(dependent)?);
-        let edge = self.edges[self.index().between(from, to)? as usize].as_ref()?;
-        Some(edge.attributes.quality_retention)
+        let (from, to) = (self.ids.get(prerequisite)?, self.ids.get(dependent)?);
+        let edge = self.index().between(from, to)?;
+        Some(self.edges.retention(edge))
     }
 
     /// Direct prerequisites of a task in neighbour order.
@@ -49,17 +54,18 @@ impl TaskGraph {
     /// Pairs of a task and an id it depends on that is no task, in task order and for one task
     /// in the order of its dependencies.
     pub fn missing_references(&self) -> Vec<(&str, &str)> {
-        let missing = |slot: u32| self.node(slot).filter(|node| node.orphan);
-        let mut edges: Vec<_> = self
-            .live_edges()
-            .filter(|(_, edge)| missing(edge.from).is_some())
-            .collect();
+        if self.orphans == 0 {
+            return Vec::new();
+        }
+        let missing = |slot: u32| self.node(slot).is_some_and(|node| node.orphan);
+        let edges = self.edges.iter().filter(|edge| missing(edge.from));
+        let mut edges: Vec<(u32, u32)> = edges.map(|edge| (edge.to, edge.from)).collect();
         // Stable: the edges of one task stay in the order of its dependencies.
-        edges.sort_by_key(|(_, edge)| edge.to);
-        let ids = |(_, edge): (u32, &super::Edge)| {
-            Some((&*self.node(edge.to)?.id, &*self.node(edge.from)?.id))
-        };
-        edges.into_iter().filter_map(ids).collect()
+        edges.sort_by_key(|(to, _)| *to);
+        edges
+            .into_iter()
+            .map(|(to, from)| (self.ids.text(to), self.ids.text(from)))
+            .collect()
     }
 
     /// A new graph of the tasks that `keep` accepts and the edges between them, all orders and
@@ -71,16 +77,23 @@ impl TaskGraph {
         };
         let mut new_slots = vec![super::NONE; self.nodes.len()];
         for (slot, node) in self.live_nodes() {
-            if keep(&node.id, &node.attributes) {
+            if keep(self.ids.text(slot), &node.attributes) {
                 new_slots[slot as usize] = part.nodes.len() as u32;
-                part.slots.insert(node.id.clone(), part.nodes.len() as u32);
+                part.orphans += usize::from(node.orphan);
                 part.nodes.push(Some(node.clone()));
             }
         }
-        for (_, edge) in self.live_edges() {
+        part.ids.reserve(part.nodes.len());
+        for (slot, new) in (0..).zip(&new_slots) {
+            if *new != super::NONE {
+                // Slots are given out in order, so the id gets the one of its node.
+                part.ids.insert(self.ids.text(slot));
+            }
+        }
+        for (slot, edge) in self.edges.with_slots() {
             let (from, to) = (new_slots[edge.from as usize], new_slots[edge.to as usize]);
             if from != super::NONE && to != super::NONE {
-                part.push_edge(from, to, edge.key.clone(), edge.attributes.clone());
+                part.edges.push_like(from, to, &self.edges, slot);
             }
         }
         part
@@ -88,12 +101,16 @@ impl TaskGraph {
 
     fn neighbours(&self, id: &str, side: usize) -> Result<Vec<&str>, TaskgraphError> {
         let slot = self.slot(id)?;
-        let mut neighbours: Vec<_> = self
+        let mut neighbours: Vec<u32> = self
             .edges_of(slot, side)
-            .filter_map(|edge| self.node(if side == OUT { edge.to } else { edge.from }))
+            .map(|edge| if side == OUT { edge.to } else { edge.from })
             .collect();
         // Stable: ids that are no index stay in the order of their edges.
-        neighbours.sort_by_key(|node| node.array_index);
-        Ok(neighbours.into_iter().map(|node| &*node.id).collect())
+        neighbours.sort_by_key(|slot| {
+            self.node(*slot)
+                .map_or(super::NONE, |node| node.array_index)
+        });
+        let id = |slot: u32| self.ids.text(slot);
+        Ok(neighbours.into_iter().map(id).collect())
     }
 }

@@ -19,22 +19,7 @@ impl<'a> Checked<'a> {
     pub(super) fn new(data: &'a Value) -> Result<Self, InvalidInput> {
         let top = object(data, "", &["attributes", "options", "nodes", "edges"])?;
         let attributes = object(&top["attributes"], "attributes", &[])?;
-        let options = object(
-            &top["options"],
-            "options",
-            &["type", "multi", "allowSelfLoops"],
-        )?;
-        if options["type"] != "directed" {
-            return Err(InvalidInput::shape("options/type", "Expected 'directed'"));
-        }
-        for option in ["multi", "allowSelfLoops"] {
-            if options[option] != false {
-                return Err(InvalidInput::shape(
-                    format!("options/{option}"),
-                    "Expected false",
-                ));
-            }
-        }
+        check_options(&top["options"])?;
         let nodes = array(&top["nodes"], "nodes")?;
         for (number, node) in nodes.iter().enumerate() {
             let path = format!("nodes/{number}");
@@ -67,6 +52,23 @@ impl<'a> Checked<'a> {
             edges,
         })
     }
+}
+
+/// Checks the options, of which only one set is possible.
+pub(super) fn check_options(options: &Value) -> Result<(), InvalidInput> {
+    let options = object(options, "options", &["type", "multi", "allowSelfLoops"])?;
+    if options["type"] != "directed" {
+        return Err(InvalidInput::shape("options/type", "Expected 'directed'"));
+    }
+    for option in ["multi", "allowSelfLoops"] {
+        if options[option] != false {
+            return Err(InvalidInput::shape(
+                format!("options/{option}"),
+                "Expected false",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_attributes(value: &Value, path: &str) -> Result<(), InvalidInput> {
