@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::commands::{
-    account, admin, call, completions, config, hub, key, migrate, operations, project, serve, task,
-    workspace,
+    account, admin, call, completions, config, hub, key, mcp, migrate, operations, project, serve,
+    task, workspace,
 };
 
 /// One hub for a team of AI coding agents.
@@ -78,6 +78,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ops(operations::Operations),
     Call(call::Call),
+    Mcp(mcp::Mcp),
     Whoami(hub::Whoami),
     Info(hub::Info),
     Health(hub::Health),

@@ -4,7 +4,7 @@ pub(crate) mod items;
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -12,6 +12,9 @@ use self::items::Items;
 use crate::args::Global;
 use crate::failure::{Failure, Refusal};
 use crate::locate::{self, Located};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// A hub and the key to call it with.
 pub(crate) struct Client {
@@ -85,20 +88,10 @@ impl Client {
         let mut request = self
             .http
             .post(format!("{}/v1/call/{operation}", self.url))
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(
-                ACCEPT,
-                HeaderValue::from_static("application/json, text/event-stream"),
-            )
+            .header(CONTENT_TYPE, JSON)
+            .header(ACCEPT, JSON_OR_EVENTS)
             .body(input.to_string());
-        if let Some(key) = &self.key {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                .map_err(|_| {
-                    Failure::NoKey("the key file holds something that is no key".to_owned())
-                })?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
+        request = self.authorized(request)?;
         if let Some(timeout) = options.timeout {
             request = request.header("X-Alkhub-Timeout-Ms", timeout.as_millis().to_string());
         }
@@ -119,6 +112,45 @@ impl Client {
             .await
             .map_err(|problem| self.unreachable(&problem))?;
         self.read(status, &body).map(Answer::Data)
+    }
+
+    /// Where the hub is, without a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a message of the Model Context Protocol as it is; answers whatever comes back.
+    pub(crate) async fn forward(
+        &self,
+        message: String,
+        headers: HeaderMap,
+    ) -> Result<reqwest::Response, Failure> {
+        let request = self
+            .http
+            .post(format!("{}/mcp", self.url))
+            .header(CONTENT_TYPE, JSON)
+            .header(ACCEPT, JSON_OR_EVENTS)
+            .headers(headers)
+            .body(message);
+        self.authorized(request)?
+            .send()
+            .await
+            .map_err(|problem| self.unreachable(&problem))
+    }
+
+    fn authorized(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
+        let Some(key) = &self.key else {
+            return Ok(request);
+        };
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(|_| {
+                Failure::NoKey("the key file holds something that is no key".to_owned())
+            })?;
+        value.set_sensitive(true);
+        Ok(request.header(AUTHORIZATION, value))
     }
 
     fn read(&self, status: reqwest::StatusCode, body: &[u8]) -> Result<Value, Failure> {

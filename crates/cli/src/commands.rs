@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod hub;
 pub(crate) mod key;
+pub(crate) mod mcp;
 pub(crate) mod migrate;
 pub(crate) mod operations;
 pub(crate) mod paging;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Key(key) => key.run(global, output)?,
         Command::Ops(operations) => call(operations.plan()?, global, output)?,
         Command::Call(call) => call.run(global, output)?,
+        Command::Mcp(mcp) => mcp.run(global, output)?,
         Command::Whoami(whoami) => call(whoami.plan()?, global, output)?,
         Command::Info(info) => call(info.plan()?, global, output)?,
         Command::Health(health) => return health.run(global, output),

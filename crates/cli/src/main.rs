@@ -6,6 +6,7 @@
 //! `commands/`.
 
 mod args;
+mod bridge;
 mod client;
 mod commands;
 mod failure;

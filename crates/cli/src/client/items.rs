@@ -54,7 +54,7 @@ fn cut(why: &str) -> Failure {
 }
 
 /// Takes the first whole event, which an empty line ends.
-fn take_event(waiting: &mut Vec<u8>) -> Option<String> {
+pub(crate) fn take_event(waiting: &mut Vec<u8>) -> Option<String> {
     let end = waiting.windows(2).position(|pair| pair == b"\n\n")?;
     let rest = waiting.split_off(end + 2);
     let event = std::mem::replace(waiting, rest);

@@ -5,6 +5,7 @@
 mod graph;
 mod help;
 mod kill;
+mod mcp;
 mod postgres;
 mod server;
 mod settings;
