@@ -75,6 +75,42 @@ pub(crate) enum Action {
     TaskDependencyAdded,
     #[strum(serialize = "task.dependency_removed")]
     TaskDependencyRemoved,
+    #[strum(serialize = "spoke.registered")]
+    SpokeRegistered,
+    #[strum(serialize = "spoke.disconnected")]
+    SpokeDisconnected,
+    #[strum(serialize = "spoke.updated")]
+    SpokeUpdated,
+    #[strum(serialize = "spoke.deleted")]
+    SpokeDeleted,
+    #[strum(serialize = "spoke.banned")]
+    SpokeBanned,
+    #[strum(serialize = "spoke.enrolled")]
+    SpokeEnrolled,
+    #[strum(serialize = "operation.added")]
+    OperationAdded,
+    #[strum(serialize = "operation.changed")]
+    OperationChanged,
+    #[strum(serialize = "operation.removed")]
+    OperationRemoved,
+    #[strum(serialize = "operation.override_set")]
+    OperationOverrideSet,
+    #[strum(serialize = "client.created")]
+    ClientCreated,
+    #[strum(serialize = "client.updated")]
+    ClientUpdated,
+    #[strum(serialize = "client.transferred")]
+    ClientTransferred,
+    #[strum(serialize = "client.deleted")]
+    ClientDeleted,
+    #[strum(serialize = "client.imported")]
+    ClientImported,
+    #[strum(serialize = "client.tested")]
+    ClientTested,
+    #[strum(serialize = "call.aborted")]
+    CallAborted,
+    #[strum(serialize = "call.pruned")]
+    CallPruned,
 }
 
 /// Who did it: the account is named by every entry, the rest where it is known.

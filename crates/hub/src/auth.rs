@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use alkhub_operations::protocol::ClosingReason;
 use alkhub_operations::{CallError, ErrorCode};
 use alkhub_storage::enums::AccountStatus;
 use alkhub_storage::identity as queries;
@@ -64,6 +65,8 @@ impl Origin {
 pub enum Surface {
     /// HTTP.
     Http,
+    /// A WebSocket connection.
+    WebSocket,
     /// The Model Context Protocol.
     Mcp,
     /// The hub itself.
@@ -81,6 +84,16 @@ pub(crate) enum Refusal {
     Disabled,
     Expired,
     Revoked,
+}
+
+impl Refusal {
+    /// What a connection is told that is closed for it.
+    pub(crate) fn closing(self) -> ClosingReason {
+        match self {
+            Self::Expired => ClosingReason::KeyExpired,
+            _ => ClosingReason::KeyRevoked,
+        }
+    }
 }
 
 /// The outcome of a look-up.

@@ -31,6 +31,7 @@ pub use process::{SourcesError, user_data_dir};
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use settings::{SETTINGS, Setting, find, nearest};
 pub use typed::{
-    AuthConfig, CallsConfig, Config, DatabaseConfig, HubConfig, LimitsConfig, LogConfig, LogFormat,
-    ProjectsConfig, RecordAhead, RecorderConfig, ServerConfig, SqliteSynchronous,
+    AuthConfig, CallsConfig, ClientsConfig, Config, DatabaseConfig, DispatchConfig, HubConfig,
+    LimitsConfig, LogConfig, LogFormat, ProjectsConfig, RecordAhead, RecorderConfig, ServerConfig,
+    SqliteSynchronous,
 };

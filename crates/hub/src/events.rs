@@ -3,10 +3,14 @@
 //! An event leaves after the commit of what it tells, never before: nobody hears of what was rolled
 //! back. It names rows, it does not carry them; a watcher reads them with its own rights.
 
+use alkhub_storage::entity::spokes::Model as Spoke;
 use alkhub_storage::ids::{ProjectId, TaskId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::broadcast;
+
+use crate::providers::Owner;
+use crate::spokes::{SpokeChange, SpokeEvent};
 
 /// Events a watcher may be behind before it is cut off.
 const HELD: usize = 10_000;
@@ -41,12 +45,14 @@ pub(crate) enum TaskChange {
 /// The bus of this process.
 pub(crate) struct Events {
     tasks: broadcast::Sender<TaskEvent>,
+    spokes: broadcast::Sender<SpokeEvent>,
 }
 
 impl Events {
     pub(crate) fn new() -> Self {
         Self {
             tasks: broadcast::Sender::new(HELD),
+            spokes: broadcast::Sender::new(HELD),
         }
     }
 
@@ -59,6 +65,22 @@ impl Events {
         };
         // Without a watcher there is nobody to tell.
         let _nobody = self.tasks.send(event);
+    }
+
+    /// Tells watchers of a spoke; call it after the commit.
+    pub(crate) fn spoke(&self, row: &Spoke, owner: &Owner, change: SpokeChange) {
+        let event = SpokeEvent {
+            spoke: row.id.clone(),
+            name: row.name.clone(),
+            owner: owner.clone(),
+            change,
+        };
+        let _nobody = self.spokes.send(event);
+    }
+
+    /// Events of spokes from now on.
+    pub(crate) fn spokes(&self) -> broadcast::Receiver<SpokeEvent> {
+        self.spokes.subscribe()
     }
 
     /// Events from now on.

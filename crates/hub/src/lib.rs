@@ -4,25 +4,34 @@
 //! A surface (HTTP today) turns a request into a [`CallRequest`] and gives it to [`Hub::call`], the one
 //! way in. No HTTP type and no SQL is known here.
 
+mod abort;
 mod audit;
 mod auth;
 mod authorize;
+mod breaker;
 mod catalog;
+mod clients;
 pub mod config;
+pub mod connections;
+mod dispatch;
 mod error;
 mod events;
 mod identity;
 mod jobs;
 mod keys;
 mod limits;
+mod links;
+mod live;
 pub mod mcp;
 mod memory;
 mod notices;
 mod page;
 mod pipeline;
 mod projects;
+mod providers;
 mod readiness;
 mod recorder;
+mod recovery;
 mod repeats;
 mod rules;
 pub mod scopes;
@@ -32,9 +41,9 @@ mod start;
 mod state;
 mod system;
 mod tasks;
+pub mod tls;
 
 use std::sync::Arc;
-pub mod tls;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -42,8 +51,11 @@ use alkhub_operations::Entry;
 use alkhub_storage::Engine;
 
 pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface, operation_matches};
+pub use clients::NoHttpClient;
+pub use connections::{Close, Connection, Outbox};
+pub use dispatch::Target;
 pub use memory::limit_heaps;
-pub use pipeline::{Answer, CallInput, CallRequest, Expected, Failure, Subscription};
+pub use pipeline::{Answer, CallInput, CallOptions, CallRequest, Expected, Failure, Subscription};
 pub use readiness::Readiness;
 pub use start::{
     DataDirError, HubOptions, RecoverError, StartError, Started, local_key_file, migrate_database,
@@ -55,7 +67,7 @@ use config::Config;
 use state::State;
 
 /// Operations that take whole directories or archives, and therefore a larger body.
-const IMPORTS: &[&str] = &["task.import", "task.sync"];
+const IMPORTS: &[&str] = &["task.import", "task.sync", "client.import"];
 
 /// A running hub.
 pub struct Hub {
@@ -70,7 +82,7 @@ impl Hub {
     #[must_use]
     pub fn visible_operations(&self, principal: &Principal) -> Vec<Arc<Entry>> {
         let mut entries = self.state.registry.list();
-        entries.retain(|entry| authorize::may_call(principal, entry));
+        entries.retain(|entry| authorize::may_call(&self.state, principal, entry));
         entries
     }
 
@@ -115,6 +127,7 @@ impl Hub {
     /// database.
     pub async fn shutdown(&self, drain: Duration) {
         self.begin_drain();
+        self.state.sockets.close_all(drain);
         self.state.running.close();
         if tokio::time::timeout(drain, self.state.running.wait())
             .await

@@ -9,6 +9,7 @@
 //! never written before its beginning.
 
 mod batch;
+mod changes;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +19,12 @@ use std::time::{Duration, Instant};
 use alkhub_operations::{CallError, ErrorCode, RequestId};
 use alkhub_storage::calls::{CallEnd, NewCall};
 use alkhub_storage::enums::CallStatus;
+use alkhub_storage::time::DateTimeUtc;
 use alkhub_storage::{Database, StorageError};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+
+pub(crate) use changes::Changes;
 
 /// Once the database has been away this long, new calls are refused at once instead of waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -96,6 +100,7 @@ struct Shared {
     stalled: Mutex<Option<Stall>>,
     closing: AtomicBool,
     drained: Notify,
+    changes: Changes,
 }
 
 /// Since when no batch could be written, and why.
@@ -110,24 +115,39 @@ struct State {
     live: HashMap<String, Live>,
     begin: VecDeque<String>,
     change: VecDeque<String>,
+    /// Notes to be added, by call; also to calls that are over.
+    notes: HashMap<String, Map<String, Value>>,
 }
 
 /// A call whose record is not completely written.
 struct Live {
     call: NewCall,
+    /// When it left the queue, for a call that was recorded as pending.
+    dispatched: Option<DateTimeUtc>,
     end: Option<CallEnd>,
     written: Written,
     queued: bool,
     // Given back when the beginning is written: this is the back-pressure on new calls.
     room: Option<[OwnedSemaphorePermit; 2]>,
     begun: Option<oneshot::Sender<Result<Begun, RecordError>>>,
-    ended: Option<oneshot::Sender<Result<(), RecordError>>>,
+    running: Option<oneshot::Sender<Result<(), RecordError>>>,
+    ended: Option<oneshot::Sender<Result<Finished, RecordError>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Written {
     Nothing,
-    Beginning,
+    Pending,
+    Running,
+}
+
+/// What became of the end of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// It is the recorded one.
+    Recorded,
+    /// Another process ended the call first; what it wrote stands.
+    Lost,
 }
 
 impl Recorder {
@@ -142,6 +162,7 @@ impl Recorder {
             stalled: Mutex::new(None),
             closing: AtomicBool::new(false),
             drained: Notify::new(),
+            changes: Changes::default(),
         });
         tokio::spawn(batch::run(Arc::clone(&shared), database));
         Self { shared }
@@ -230,11 +251,13 @@ impl Recorder {
             request_id.clone(),
             Live {
                 call,
+                dispatched: None,
                 end: None,
                 written: Written::Nothing,
                 queued: true,
                 room: Some(room),
                 begun,
+                running: None,
                 ended: None,
             },
         );
@@ -244,12 +267,62 @@ impl Recorder {
         Ok(())
     }
 
+    /// Records that a pending call begins to run, and waits until that is durable.
+    ///
+    /// # Errors
+    /// As [`Recorder::end`].
+    pub(crate) async fn running(
+        &self,
+        request_id: &str,
+        at: DateTimeUtc,
+    ) -> Result<(), RecordError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.shared.lock();
+            let State { live, change, .. } = &mut *state;
+            let Some(live) = live.get_mut(request_id) else {
+                return Err(RecordError::Refused(
+                    "its beginning was not recorded".to_owned(),
+                ));
+            };
+            live.dispatched = Some(at);
+            live.running = Some(sender);
+            if !live.queued {
+                live.queued = true;
+                change.push_back(request_id.to_owned());
+            }
+        }
+        self.shared.wake.notify_one();
+        match tokio::time::timeout(self.shared.limits.deadline, receiver).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_closed)) => Err(RecordError::Unavailable),
+            Err(_late) => Err(RecordError::Late),
+        }
+    }
+
+    /// Adds notes to a call, open or over; each replaces an earlier one of its name. Not awaited.
+    pub(crate) fn patch(&self, request_id: &str, notes: Map<String, Value>) {
+        let mut state = self.shared.lock();
+        state
+            .notes
+            .entry(request_id.to_owned())
+            .or_default()
+            .extend(notes);
+        drop(state);
+        self.shared.wake.notify_one();
+    }
+
+    /// What is written, as it is written.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.shared.changes
+    }
+
     /// Records the end of a call and waits until it is durable.
     ///
     /// # Errors
     /// [`RecordError::Late`] after `recorder.deadline`: what is unwritten stays and is written when
     /// the database is back. [`RecordError::Refused`] when the database refuses the record.
-    pub(crate) async fn end(&self, end: CallEnd) -> Result<(), RecordError> {
+    pub(crate) async fn end(&self, end: CallEnd) -> Result<Finished, RecordError> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.shared.lock();
@@ -306,7 +379,13 @@ impl Recorder {
         self.shared.wake.notify_one();
         // On a timeout the ids that are left say what was lost.
         let _drained_in_time = tokio::time::timeout(patience, drained).await;
-        self.shared.lock().live.keys().cloned().collect()
+        let state = self.shared.lock();
+        state
+            .live
+            .keys()
+            .chain(state.notes.keys())
+            .cloned()
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use alkhub_operations::{CallError, Envelope, RequestId};
+use alkhub_operations::{CallError, Envelope};
 use alkhub_storage::ids::{AccountId, OperationId};
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ pub(crate) type Outcome = Result<Envelope, CallError>;
 /// The calls under way, by request id.
 #[derive(Default)]
 pub(crate) struct Repeats {
-    under_way: Arc<Mutex<HashMap<RequestId, UnderWay>>>,
+    under_way: Arc<Mutex<HashMap<String, UnderWay>>>,
 }
 
 struct UnderWay {
@@ -40,7 +40,7 @@ pub(crate) enum Entered {
 }
 
 impl Repeats {
-    pub(crate) fn enter(&self, request_id: &RequestId, fingerprint: Fingerprint) -> Entered {
+    pub(crate) fn enter(&self, request_id: &str, fingerprint: Fingerprint) -> Entered {
         let mut under_way = self
             .under_way
             .lock()
@@ -53,7 +53,7 @@ impl Repeats {
         }
         let (sender, outcome) = watch::channel(None);
         under_way.insert(
-            request_id.clone(),
+            request_id.to_owned(),
             UnderWay {
                 fingerprint,
                 outcome,
@@ -61,7 +61,7 @@ impl Repeats {
         );
         Entered::First(Announce {
             under_way: Arc::clone(&self.under_way),
-            request_id: request_id.clone(),
+            request_id: request_id.to_owned(),
             sender,
         })
     }
@@ -69,8 +69,8 @@ impl Repeats {
 
 /// Tells the outcome to all who wait for it; dropped without one, they fall back to the record.
 pub(crate) struct Announce {
-    under_way: Arc<Mutex<HashMap<RequestId, UnderWay>>>,
-    request_id: RequestId,
+    under_way: Arc<Mutex<HashMap<String, UnderWay>>>,
+    request_id: String,
     sender: watch::Sender<Option<Outcome>>,
 }
 

@@ -338,6 +338,7 @@ fn written_by_hub(table: &str) -> &'static [&'static str] {
             "specHash",
             "previousVersions",
             "pendingSpec",
+            "binding",
         ],
         "roles" => &["builtIn"],
         "mappings" => &[

@@ -1,5 +1,9 @@
 //! Operations about operations: what there is to call, and how.
 
+mod offers;
+mod presence;
+mod register;
+
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Entry, Issue, Operation, OperationType, operation};
@@ -16,6 +20,9 @@ use crate::page::{Order, PageView, list_input};
 use crate::rules::{self, Issues};
 use crate::search;
 use crate::state::{Call, handle};
+
+pub(crate) use offers::{RefusedOperation, reserved};
+pub(crate) use presence::{SpokeChange, SpokeEvent, disconnected, owner_in_row, start_clean};
 
 /// Names `operation.schema` takes at once.
 const MAX_NAMES: usize = 20;
@@ -34,7 +41,38 @@ pub(crate) fn operations() -> Vec<Operation> {
         operation::<OperationSchema, Vec<Value>>("operation.schema", OperationType::Query)
             .description("Input, output, errors and access of operations this key may call.")
             .handler(handle(schema)),
+        operation::<register::Register, register::Registered>(
+            "hub.register",
+            OperationType::Mutation,
+        )
+        .description("Makes a WebSocket connection a spoke, and says what it offers.")
+        .scopes(&["spoke:register"])
+        .handler(handle(register::register)),
+        operation::<register::Update, register::Registered>("hub.update", OperationType::Mutation)
+            .description("Changes what the spoke of this WebSocket connection offers.")
+            .scopes(&["spoke:register"])
+            .handler(handle(register::update)),
     ]
+}
+
+/// How much a spoke takes at once.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Calls it runs at once.
+    #[serde(default = "sixty_four")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) max_in_flight: u32,
+}
+
+fn sixty_four() -> u32 {
+    64
+}
+
+fn default_limits() -> Limits {
+    Limits {
+        max_in_flight: sixty_four(),
+    }
 }
 
 /// An operation in a list.
@@ -184,7 +222,7 @@ fn read_cursor(cursor: &str, filter_hash: &str) -> Result<String, CallError> {
 fn callable(call: &Call) -> Result<Vec<Arc<Entry>>, HubError> {
     let principal = call.principal()?;
     let mut entries = call.state().registry.list();
-    entries.retain(|entry| authorize::may_call(principal, entry));
+    entries.retain(|entry| authorize::may_call(call.state(), principal, entry));
     Ok(entries)
 }
 
@@ -289,7 +327,7 @@ async fn schema(call: Call, input: Arc<OperationSchema>) -> Result<Vec<Value>, H
         call.state()
             .registry
             .get(name)
-            .filter(|entry| authorize::may_call(principal, entry))
+            .filter(|entry| authorize::may_call(call.state(), principal, entry))
             .ok_or_else(|| {
                 CallError::not_found(format!("there is no operation {name} for this key"))
             })

@@ -2,7 +2,6 @@
 
 mod data_dir;
 mod first_identity;
-mod recovery;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,11 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use alkhub_operations::{Mode, Registry};
-use alkhub_storage::ids::OperationId;
+use alkhub_operations::{CallError, Mode, Registry};
+use alkhub_storage::entity::operation_registrations;
+use alkhub_storage::enums::ProviderType;
+use alkhub_storage::ids::{ClientId, OperationId, SpokeId};
+use alkhub_storage::page::{Order as PageOrder, PageRequest};
 use alkhub_storage::{
-    ConnectError, Database, DatabaseOptions, DbErr, MigrateError, SqliteSynchronous, StorageError,
-    meta, spokes,
+    ConnectError, Database, DatabaseOptions, DbErr, MigrateError, Scope, SqliteSynchronous,
+    StorageError, meta, services, spokes as stored_operations,
 };
 use chrono::Utc;
 use secrecy::SecretString;
@@ -28,16 +30,21 @@ pub use first_identity::{RecoverError, recover_key};
 
 use crate::audit::{self, Action, Actor, Entry};
 use crate::auth::{Authenticator, CacheTimes, LastUsed, Origin};
+use crate::clients::{NoHttpClient, Services};
 use crate::config::{self, LiveConfig};
+use crate::connections::Sockets;
+use crate::dispatch::Queue;
 use crate::events::Events;
 use crate::limits::Limits;
-use crate::mcp;
+use crate::links::Links;
+use crate::live::LiveCalls;
 use crate::notices::Notices;
+use crate::providers::{Owner, ProviderId, Providers, Way};
 use crate::recorder::{Recorder, RecorderLimits};
 use crate::repeats::Repeats;
 use crate::state::{Instance, State};
 use crate::system::SETTING_PREFIX;
-use crate::{Hub, catalog, jobs};
+use crate::{Hub, catalog, clients, jobs, mcp, recovery, spokes};
 
 /// Pause between two attempts to reach the database.
 const RETRY: Duration = Duration::from_millis(500);
@@ -104,6 +111,9 @@ pub enum StartError {
         /// How many it chooses.
         found: usize,
     },
+    /// Nothing that reaches external services could be made.
+    #[error("external services cannot be reached: {}", chain(.0))]
+    Services(#[from] NoHttpClient),
     /// The hub's own operations could not be registered.
     #[error("the operations could not be registered: {0}")]
     Registry(String),
@@ -120,6 +130,7 @@ impl StartError {
             Self::FirstIdentity(_) => (7, "first identity"),
             Self::Recovery(_) => (8, "recovery"),
             Self::InstallationKey => (10, "installation key"),
+            Self::Services(_) => (10, "external services"),
             Self::Registry(_) | Self::TooManyTools { .. } => (10, "registry"),
         }
     }
@@ -161,6 +172,7 @@ impl Hub {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub async fn start(options: HubOptions) -> Result<Started, StartError> {
+        crate::tls::install_provider();
         let live = options.config;
         let config = live.current();
         let data_dir = config.data_dir.clone();
@@ -173,9 +185,11 @@ impl Hub {
         let identity = first_identity::ensure(&database, &data_dir)
             .await
             .map_err(StartError::FirstIdentity)?;
-        crate::tls::install_provider();
         let instance = next_instance(&database, &data_dir, &config).await?;
-        let recovered_calls = recovery::close_open_calls(&database, &instance)
+        spokes::start_clean(&database, &instance)
+            .await
+            .map_err(StartError::Recovery)?;
+        let (recovered_calls, recovery) = recovery::close_open_calls(&database, &instance)
             .await
             .map_err(StartError::Recovery)?;
         let registry = register().map_err(|error| StartError::Registry(error.to_string()))?;
@@ -183,8 +197,10 @@ impl Hub {
         if found > mcp::MOST_OWN_TOOLS {
             return Err(StartError::TooManyTools { found });
         }
-        let operation_rows = store_operations(&database, &registry).await?;
+        let providers = Providers::new(store_operations(&database, &registry).await?);
+        know_offered_operations(&database, &registry, &providers).await?;
         let installation_key = installation_key(&database).await?;
+        let services = Services::new(Arc::clone(&live))?;
 
         let state = Arc::new(State {
             authenticator: Authenticator::new(
@@ -210,7 +226,14 @@ impl Hub {
             ),
             repeats: Repeats::default(),
             registry,
-            operation_rows,
+            providers,
+            services: Arc::new(services),
+            live: LiveCalls::default(),
+            queue: Queue::default(),
+            sockets: Sockets::default(),
+            links: Links::default(),
+            registering: tokio::sync::Mutex::new(()),
+            recovery,
             hub_account: identity.hub_account,
             instance,
             installation_key,
@@ -220,6 +243,9 @@ impl Hub {
             database,
             config: live,
         });
+        clients::restore(&state)
+            .await
+            .map_err(|error| StartError::Registry(CallError::from(error).to_string()))?;
         audit_start(&state, &migrations_applied).await?;
         let jobs = jobs::start(&state);
         Ok(Started {
@@ -310,7 +336,7 @@ async fn apply_stored_settings(database: &Database, live: &LiveConfig) -> Result
 
 fn register() -> Result<Arc<Registry>, alkhub_operations::RegistryError> {
     let registry = Arc::new(Registry::new().with_mode(Mode::Narrowing));
-    registry.register_all(catalog::operations())?;
+    registry.register_all(catalog::all())?;
     Ok(registry)
 }
 
@@ -322,11 +348,11 @@ async fn store_operations(
     let specs = registry
         .list()
         .iter()
-        .map(|entry| catalog::row_of(entry.spec()))
+        .map(|entry| catalog::row_of(entry.spec(), catalog::Origin::BuiltIn))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| StartError::Registry(error.to_string()))?;
     let transaction = database.begin().await?;
-    let stored = spokes::upsert_operations(&transaction, specs).await?;
+    let stored = stored_operations::upsert_operations(&transaction, specs).await?;
     transaction.commit().await?;
     Ok(stored
         .into_iter()
@@ -337,6 +363,84 @@ async fn store_operations(
             )
         })
         .collect())
+}
+
+/// Makes known what spokes and services have offered before, so that their operations have a
+/// description and their calls a name while they are away.
+async fn know_offered_operations(
+    database: &Database,
+    registry: &Registry,
+    providers: &Providers,
+) -> Result<(), StartError> {
+    let filter = stored_operations::OperationFilter::default();
+    let mut page = PageRequest {
+        limit: 500,
+        order: PageOrder::Asc,
+        cursor: None,
+    };
+    loop {
+        let found = stored_operations::operations(database.reader(), &filter, &page).await?;
+        for row in found.items.iter().filter(|row| !catalog::is_built_in(row)) {
+            let spec = match catalog::spec_of(row) {
+                Ok(spec) => spec,
+                Err(problem) => {
+                    let name = format!("{}.{}", row.namespace, row.name);
+                    tracing::warn!(operation = name, error = %problem, "a stored operation cannot be offered");
+                    continue;
+                }
+            };
+            let offers =
+                stored_operations::registrations_of_operation(database.reader(), &row.id, false)
+                    .await?;
+            for offer in offers {
+                let Some((provider, owner)) = provider_in_rows(database, &offer).await? else {
+                    continue;
+                };
+                providers
+                    .offer(
+                        registry,
+                        &provider,
+                        &owner,
+                        vec![(row.id.clone(), spec.clone(), Way::Away)],
+                    )
+                    .map_err(|error| StartError::Registry(error.to_string()))?;
+            }
+        }
+        match found.next_cursor {
+            Some(cursor) => page.cursor = Some(cursor),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The provider of a registration, and whose it is.
+async fn provider_in_rows(
+    database: &Database,
+    offer: &operation_registrations::Model,
+) -> Result<Option<(ProviderId, Owner)>, StartError> {
+    let reader = database.reader();
+    match offer.provider_type {
+        ProviderType::Spoke => {
+            let id = SpokeId::from(offer.provider_id.as_str());
+            let Some(row) = stored_operations::spoke_by_id(reader, &Scope::All, &id).await? else {
+                return Ok(None);
+            };
+            let owner = spokes::owner_in_row(reader, &row).await?;
+            Ok(Some((ProviderId::Spoke(id), owner)))
+        }
+        ProviderType::Client => {
+            let id = ClientId::from(offer.provider_id.as_str());
+            let Some(row) = services::client_by_id(reader, &Scope::All, &id).await? else {
+                return Ok(None);
+            };
+            let owner = Owner {
+                account: row.owner_id,
+                organization: row.org_id,
+                project: None,
+            };
+            Ok(Some((ProviderId::Client(id), owner)))
+        }
+    }
 }
 
 /// The id of this process, kept in the data directory, joined by a number that grows at each start.

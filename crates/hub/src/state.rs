@@ -1,13 +1,12 @@
 //! What all handlers share, and a handler's view of the call it serves.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use alkhub_operations::{CallError, Context, Registry};
-use alkhub_storage::ids::{AccountId, OperationId, OrganizationId};
+use alkhub_storage::ids::{AccountId, OrganizationId};
 use alkhub_storage::{Database, DatabaseTransaction, Scope};
 use chrono::{DateTime, Utc};
 use tokio_util::task::TaskTracker;
@@ -15,12 +14,19 @@ use uuid::Uuid;
 
 use crate::audit::Actor;
 use crate::auth::{Authenticator, LastUsed, Origin, Principal};
+use crate::clients::Services;
 use crate::config::{Config, LiveConfig};
+use crate::connections::{Connection, Sockets};
+use crate::dispatch::Queue;
 use crate::error::HubError;
 use crate::events::Events;
 use crate::limits::Limits;
+use crate::links::Links;
+use crate::live::LiveCalls;
 use crate::notices::Notices;
+use crate::providers::Providers;
 use crate::recorder::Recorder;
+use crate::recovery::Recovery;
 use crate::repeats::Repeats;
 
 /// How often a handler is run anew when its transaction lost against another one.
@@ -47,8 +53,22 @@ pub(crate) struct State {
     pub(crate) recorder: Recorder,
     pub(crate) repeats: Repeats,
     pub(crate) registry: Arc<Registry>,
-    /// Row ids of the operations, by full name: what a call record refers to.
-    pub(crate) operation_rows: HashMap<String, OperationId>,
+    /// Who offers which operation, and the rows of all operations.
+    pub(crate) providers: Providers,
+    /// What reaches external services.
+    pub(crate) services: Arc<Services>,
+    /// The calls under way.
+    pub(crate) live: LiveCalls,
+    /// Calls that wait for a busy provider.
+    pub(crate) queue: Queue,
+    /// WebSocket connections.
+    pub(crate) sockets: Sockets,
+    /// Spokes that are connected or were a moment ago.
+    pub(crate) links: Links,
+    /// Held while a spoke registers.
+    pub(crate) registering: tokio::sync::Mutex<()>,
+    /// Calls of a former run that spokes may still work on.
+    pub(crate) recovery: Recovery,
     /// Owner of what has no other: `hub@localhost`.
     pub(crate) hub_account: AccountId,
     pub(crate) instance: Instance,
@@ -76,6 +96,8 @@ pub(crate) struct Host {
     pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) origin: Origin,
     pub(crate) operation: String,
+    /// The connection the call came over.
+    pub(crate) connection: Option<Weak<Connection>>,
 }
 
 /// The call a handler serves.
@@ -96,6 +118,11 @@ impl Call {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         self.host.state.config()
+    }
+
+    /// The WebSocket connection the call came over, if it did and is still there.
+    pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
+        self.host.connection.as_ref()?.upgrade()
     }
 
     /// Begins a writing transaction; dropped without commit, it is rolled back.

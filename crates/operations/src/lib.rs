@@ -107,7 +107,7 @@ pub use builder::{Empty, OperationBuilder, TypedOperation, operation, read_input
 pub use canonical::{canonical_json, sha256_hex};
 pub use context::{
     Caller, Context, Elevation, EnvelopeStream, Executor, HostCapability, NestedCall, Progress,
-    SystemCaller,
+    ProgressSink, SystemCaller,
 };
 pub use envelope::{Block, Envelope, Meta, Source};
 pub use error::{CallError, ErrorCode, Provider, ProviderKind};

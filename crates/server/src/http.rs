@@ -9,6 +9,7 @@ pub(crate) mod credential;
 mod guard;
 mod health;
 mod reference;
+mod socket;
 mod stream;
 mod surround;
 #[cfg(test)]
@@ -63,6 +64,7 @@ fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", only_get(get(health::healthz)))
         .route("/readyz", only_get(get(health::readyz)))
+        .route("/ws", only_get(get(socket::upgrade)))
         .route("/v1/openapi.json", only_get(get(reference::openapi)))
         .route("/v1/docs", only_get(get(reference::docs)))
         .route(

@@ -303,6 +303,20 @@ pub const SETTINGS: &[Setting] = &[
     )
     .live(),
     setting(
+        "limits.sockets",
+        integer(0, 1_000_000),
+        "16",
+        "WebSocket connections of a key at once. 0 = no limit.",
+    )
+    .live(),
+    setting(
+        "limits.subscriptions",
+        integer(0, 1_000_000),
+        "64",
+        "Subscriptions of a WebSocket connection at once. 0 = no limit.",
+    )
+    .live(),
+    setting(
         "calls.deadline",
         duration(1, DAY),
         "60s",
@@ -321,6 +335,73 @@ pub const SETTINGS: &[Setting] = &[
         size(KIB, 16 * MIB),
         "64KiB",
         "Largest input or output that is recorded whole; of larger ones the beginning, the size and the SHA-256 are.",
+    ),
+    setting(
+        "calls.maxDepth",
+        integer(1, 256),
+        "32",
+        "Deepest nesting of calls that call others; a deeper call is refused.",
+    ),
+    setting(
+        "calls.recoveryGrace",
+        duration(0, HOUR),
+        "60s",
+        "After a restart, how long calls that ran on a spoke wait for it to come back before they count as interrupted.",
+    ),
+    setting(
+        "calls.abortWait",
+        duration(0, 10 * 60 * SECOND),
+        "5s",
+        "How long an abort waits for spokes to confirm that they stopped.",
+    ),
+    setting(
+        "dispatch.queuePerOperation",
+        integer(0, 1_000_000),
+        "1000",
+        "Calls of one operation that wait for a busy provider; further ones are refused.",
+    ),
+    setting(
+        "spokes.heartbeat",
+        duration(SECOND, HOUR),
+        "15s",
+        "How often a connection is asked for a sign of life; two unanswered and it is gone.",
+    ),
+    setting(
+        "spokes.resumeGrace",
+        duration(0, HOUR),
+        "10s",
+        "How long calls wait for a spoke that lost its connection to come back with them.",
+    ),
+    setting(
+        "spokes.maxInFlight",
+        integer(1, 10_000),
+        "256",
+        "Calls a spoke runs at once at most, whatever it asks for.",
+    ),
+    setting(
+        "spokes.maxOperations",
+        integer(1, 10_000),
+        "2000",
+        "Operations one spoke may offer.",
+    ),
+    optional(
+        "operations.offerScope",
+        Kind::Text(Rule::Name),
+        "none is needed",
+        "Scope an account needs to offer operations.",
+    )
+    .live(),
+    setting(
+        "ws.maxFrameBytes",
+        size(64 * KIB, GIB),
+        "16MiB",
+        "Largest frame of a WebSocket connection; a larger one closes it.",
+    ),
+    setting(
+        "ws.sendQueue",
+        integer(16, 1_000_000),
+        "1024",
+        "Frames that may wait for a peer that does not read; full for 10 s, the connection is closed.",
     ),
     setting(
         "recorder.queue",
@@ -357,6 +438,19 @@ pub const SETTINGS: &[Setting] = &[
         Kind::List(Rule::Scheme),
         "https,ssh,git",
         "Schemes a project's repository address may have; add `file` for repositories on this machine.",
+    ),
+    setting(
+        "clients.allowNetworks",
+        Kind::List(Rule::Network),
+        "",
+        "Networks that are not public in which external services may be reached all the same, such as `10.1.0.0/16`.",
+    )
+    .live(),
+    setting(
+        "clients.allowStdio",
+        Kind::Bool,
+        "false",
+        "Start programs that administrators configure as MCP servers. They run on the hub's machine with its rights; a server on a spoke does not.",
     ),
     setting(
         "mcp.enabled",

@@ -30,8 +30,19 @@ pub struct Config {
     pub calls: CallsConfig,
     /// The recorder of calls.
     pub recorder: RecorderConfig,
+    /// Choosing a provider.
+    pub dispatch: DispatchConfig,
+    /// Spokes and their connections.
+    pub spokes: SpokesConfig,
+    /// Operations that others offer.
+    #[serde(default)]
+    pub operations: OperationsConfig,
+    /// WebSocket connections.
+    pub ws: WsConfig,
     /// Projects.
     pub projects: ProjectsConfig,
+    /// External services.
+    pub clients: ClientsConfig,
     /// The Model Context Protocol.
     pub mcp: McpConfig,
     /// Logging.
@@ -146,6 +157,10 @@ pub struct LimitsConfig {
     pub concurrency: u32,
     /// Running calls an account.
     pub account_concurrency: u32,
+    /// WebSocket connections a key.
+    pub sockets: u32,
+    /// Subscriptions a WebSocket connection.
+    pub subscriptions: u32,
 }
 
 /// Section `calls`.
@@ -160,6 +175,57 @@ pub struct CallsConfig {
     pub max_deadline: Duration,
     /// Largest input or output recorded whole, in bytes.
     pub record_cap: usize,
+    /// Deepest nesting of calls.
+    pub max_depth: u32,
+    /// How long calls on spokes wait for them after a restart.
+    #[serde(deserialize_with = "millis")]
+    pub recovery_grace: Duration,
+    /// How long an abort waits for confirmations.
+    #[serde(deserialize_with = "millis")]
+    pub abort_wait: Duration,
+}
+
+/// Section `dispatch`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DispatchConfig {
+    /// Calls of one operation that wait for a busy provider.
+    pub queue_per_operation: usize,
+}
+
+/// Section `spokes`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SpokesConfig {
+    /// Pause between two pings.
+    #[serde(deserialize_with = "millis")]
+    pub heartbeat: Duration,
+    /// How long calls wait for a spoke that lost its connection.
+    #[serde(deserialize_with = "millis")]
+    pub resume_grace: Duration,
+    /// Calls a spoke runs at once at most.
+    pub max_in_flight: u32,
+    /// Operations one spoke may offer.
+    pub max_operations: usize,
+}
+
+/// Section `operations`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OperationsConfig {
+    /// Scope needed to offer operations; `None` = none.
+    #[serde(default)]
+    pub offer_scope: Option<String>,
+}
+
+/// Section `ws`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WsConfig {
+    /// Largest frame in bytes.
+    pub max_frame_bytes: usize,
+    /// Frames that may wait for a slow peer.
+    pub send_queue: usize,
 }
 
 /// Section `recorder`.
@@ -195,6 +261,16 @@ pub enum RecordAhead {
 pub struct ProjectsConfig {
     /// Schemes a repository address may have.
     pub repo_url_schemes: Vec<String>,
+}
+
+/// Section `clients`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientsConfig {
+    /// Networks that may be reached although they are not public.
+    pub allow_networks: Vec<ipnet::IpNet>,
+    /// Start programs that are MCP servers.
+    pub allow_stdio: bool,
 }
 
 /// Section `mcp`.

@@ -516,9 +516,9 @@ async fn check(call: Call, input: Arc<KeyCheck>) -> Result<KeyChecked, HubError>
         .state()
         .registry
         .get(&input.operation)
-        .filter(|entry| authorize::may_see(principal, entry))
+        .filter(|entry| authorize::may_see(call.state(), principal, entry))
         .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
-    let missing = authorize::missing_scopes(principal, &entry);
+    let missing = authorize::missing_scopes(call.state(), principal, &entry);
     let reason = match &input.input {
         Some(value) if missing.is_empty() => {
             let caller = Caller::Identity(principal.identity());

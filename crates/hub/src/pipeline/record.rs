@@ -18,15 +18,19 @@ use sha2::Sha256;
 
 use super::Admitted;
 use crate::config::RecordAhead;
+use crate::dispatch::{Choice, Route};
 use crate::error::unavailable;
 use crate::keys::hex;
-use crate::recorder::Begun;
+use crate::providers::{Offer, ProviderId};
+use crate::recorder::{Begun, Finished};
 use crate::repeats::{Fingerprint, Outcome, compare};
-use crate::rules;
 use crate::state::State;
 
 /// How often the record of a call under way elsewhere is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Bytes kept of what a caller says beside the input.
+const REQUEST_META_CAP: usize = 4 * 1024;
 
 /// Whether the call is new.
 pub(super) enum Beginning {
@@ -34,6 +38,39 @@ pub(super) enum Beginning {
     Existing,
     /// A query while the disk is full: it is answered and leaves no record.
     Unrecorded,
+}
+
+/// How a call begins, as far as it is known when it is recorded.
+#[derive(Clone, Copy)]
+pub(super) enum Begins<'a> {
+    /// It runs, at a provider unless the hub runs it itself.
+    Running(Option<&'a Offer>),
+    /// It waits for a provider, or there is none.
+    Pending,
+}
+
+impl<'a> Begins<'a> {
+    pub(super) fn of(choice: &'a Result<Choice, CallError>) -> Self {
+        match choice {
+            Ok(Choice::Route(Route::Own)) => Self::Running(None),
+            Ok(Choice::Route(Route::Provider(offer, _))) => Self::Running(Some(offer)),
+            Ok(Choice::Wait) | Err(_) => Self::Pending,
+        }
+    }
+
+    fn status(self) -> CallStatus {
+        match self {
+            Self::Running(_) => CallStatus::Running,
+            Self::Pending => CallStatus::Pending,
+        }
+    }
+
+    fn offer(self) -> Option<&'a Offer> {
+        match self {
+            Self::Running(offer) => offer,
+            Self::Pending => None,
+        }
+    }
 }
 
 /// What makes two calls the same. The input counts by an HMAC over its canonical text without secret
@@ -73,8 +110,9 @@ pub(super) async fn begin(
     state: &State,
     admitted: &Admitted,
     fingerprint: &Fingerprint,
+    first: Begins<'_>,
 ) -> Result<Beginning, CallError> {
-    let reads_only = admitted.entry.spec().kind == OperationType::Query && !admitted.chosen_id;
+    let reads_only = admitted.entry.spec().kind == OperationType::Query;
     if state.recorder.disk_full() {
         return if reads_only {
             Ok(Beginning::Unrecorded)
@@ -85,7 +123,10 @@ pub(super) async fn begin(
             ))
         };
     }
-    let call = new_call(state, admitted, fingerprint);
+    if reads_only && admitted.chosen_id && recorded(state, admitted).await?.is_some() {
+        return Ok(Beginning::Existing);
+    }
+    let call = new_call(state, admitted, fingerprint, first);
     let patience = admitted.deadline.saturating_duration_since(Instant::now());
     let may_run_ahead = reads_only && state.config().recorder.ahead == RecordAhead::Mutations;
     let begun = if may_run_ahead {
@@ -104,14 +145,37 @@ pub(super) async fn begin(
     }
 }
 
+/// Records that a call that waited in a queue begins to run, before it is sent.
+pub(super) async fn running(
+    state: &State,
+    admitted: &Admitted,
+    offer: Option<&Offer>,
+) -> Result<(), CallError> {
+    if let Some(ProviderId::Spoke(spoke)) = offer.map(|offer| &offer.provider) {
+        let note = Map::from_iter([("spokeId".to_owned(), json!(spoke))]);
+        state.recorder.patch(&admitted.live.key, note);
+    }
+    let at = alkhub_storage::time::now();
+    state
+        .recorder
+        .running(&admitted.live.key, at)
+        .await
+        .map_err(|error| error.into_call_error(&admitted.request_id, false))
+}
+
 /// Records the end; the outcome may be told only when this returns.
-pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) -> Outcome {
+pub(super) async fn end(
+    state: &State,
+    admitted: &Admitted,
+    fingerprint: &Fingerprint,
+    outcome: Outcome,
+) -> Outcome {
     let completed_at = alkhub_storage::time::now();
-    let policy = super::record_policy(&admitted.entry);
+    let policy = super::record_policy(state, &admitted.entry);
     let cap = state.config().calls.record_cap;
     let mut metadata = Map::new();
     let mut end = CallEnd {
-        request_id: recorded_id(admitted),
+        request_id: admitted.live.key.clone(),
         status: CallStatus::Completed,
         output: None,
         error: None,
@@ -131,6 +195,8 @@ pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) ->
         Err(error) => {
             if error.code == ErrorCode::ABORTED {
                 end.status = CallStatus::Aborted;
+                let confirmed = !state.live.on_spoke(&admitted.live.key);
+                metadata.insert("abort".to_owned(), abort_note(error, confirmed));
             } else {
                 end.status = CallStatus::Failed;
             }
@@ -139,7 +205,11 @@ pub(super) async fn end(state: &State, admitted: &Admitted, outcome: Outcome) ->
     }
     end.metadata = metadata;
     match state.recorder.end(end).await {
-        Ok(()) => outcome,
+        Ok(Finished::Recorded) => outcome,
+        // Another process, or an earlier call of this id: what is recorded is the answer.
+        Ok(Finished::Lost) => {
+            recorded_outcome(state, admitted, fingerprint, admitted.deadline).await
+        }
         Err(error) => Err(error.into_call_error(&admitted.request_id, true)),
     }
 }
@@ -152,9 +222,7 @@ pub(super) async fn recorded_outcome(
     deadline: Instant,
 ) -> Outcome {
     loop {
-        let node = calls::recorded_call(state.database.reader(), &recorded_id(admitted))
-            .await
-            .map_err(|error| CallError::from(crate::error::HubError::from(error)))?;
+        let node = recorded(state, admitted).await?;
         // Removed by retention between the conflict and this look.
         let Some(node) = node else {
             return Err(CallError::conflict(
@@ -175,7 +243,7 @@ pub(super) async fn recorded_outcome(
         match node.status {
             CallStatus::Pending | CallStatus::Running => {
                 if Instant::now() + LOOK_AGAIN >= deadline {
-                    return Err(super::timed_out());
+                    return Err(super::serve::timed_out(admitted));
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -183,6 +251,21 @@ pub(super) async fn recorded_outcome(
             CallStatus::Failed | CallStatus::Aborted => return Err(kept_error(&node)),
         }
     }
+}
+
+async fn recorded(
+    state: &State,
+    admitted: &Admitted,
+) -> Result<Option<call_graph_nodes::Model>, CallError> {
+    calls::recorded_call(state.database.reader(), &admitted.live.key)
+        .await
+        .map_err(|error| CallError::from(crate::error::HubError::from(error)))
+}
+
+/// Who ended the call. What ran here has been dropped; a spoke confirms later.
+fn abort_note(error: &CallError, confirmed: bool) -> Value {
+    let by = error.details.as_ref().map(|details| details["by"].clone());
+    json!({ "by": by, "confirmed": confirmed })
 }
 
 fn replay(admitted: &Admitted, node: &call_graph_nodes::Model) -> Outcome {
@@ -236,9 +319,14 @@ fn kept_error(node: &call_graph_nodes::Model) -> CallError {
         .unwrap_or_else(|| CallError::unknown(&node.id))
 }
 
-fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> NewCall {
+fn new_call(
+    state: &State,
+    admitted: &Admitted,
+    fingerprint: &Fingerprint,
+    first: Begins<'_>,
+) -> NewCall {
     let spec = admitted.entry.spec();
-    let policy = super::record_policy(&admitted.entry);
+    let policy = super::record_policy(state, &admitted.entry);
     let now = alkhub_storage::time::now();
     let mut metadata = Map::new();
     let instance = &state.instance;
@@ -253,52 +341,46 @@ fn new_call(state: &State, admitted: &Admitted, fingerprint: &Fingerprint) -> Ne
     if policy != RecordPolicy::Full {
         metadata.insert("policy".to_owned(), json!(policy));
     }
-    if let Some(project) = project_of(admitted) {
+    let project = admitted.live.project.clone().or_else(|| {
+        first
+            .offer()
+            .and_then(|offer| offer.owner.project.as_ref().map(ToString::to_string))
+    });
+    if let Some(project) = project {
         metadata.insert("projectId".to_owned(), Value::from(project));
+    }
+    if let Some(ProviderId::Spoke(spoke)) = first.offer().map(|offer| &offer.provider) {
+        metadata.insert("spokeId".to_owned(), json!(spoke));
+    }
+    if let Some(asked) = &admitted.options.metadata
+        && !asked.is_empty()
+    {
+        let kept = keep::recordable(&json!(asked), None, &Secrets::none(), REQUEST_META_CAP);
+        metadata.insert("requestMeta".to_owned(), kept);
+    }
+    let (parent, between) = admitted.recorded_parent.clone();
+    if !between.is_empty() {
+        metadata.insert("via".to_owned(), json!(between));
     }
     let cap = state.config().calls.record_cap;
     let input = kept(policy, &spec.input_schema, &admitted.input, cap);
     NewCall {
         id: CallGraphNodeId::random(),
-        request_id: recorded_id(admitted),
+        request_id: admitted.live.key.clone(),
         operation_id: fingerprint.operation.clone(),
-        parent_request_id: None,
+        parent_request_id: parent,
         identity: admitted
             .principal
             .as_ref()
             .map(|principal| json!(principal.identity())),
         caller_account_id: fingerprint.account.clone(),
-        status: CallStatus::Running,
+        status: first.status(),
         input: Some(input),
         output: None,
         error: None,
-        started_at: Some(now),
+        started_at: (first.status() == CallStatus::Running).then_some(now),
         completed_at: None,
         created_at: now,
         metadata,
     }
-}
-
-/// The UUID the call is recorded under; on the wire it keeps the caller's own form.
-fn recorded_id(admitted: &Admitted) -> String {
-    let account = admitted
-        .principal
-        .as_ref()
-        .map_or("", |principal| principal.account.id.as_str());
-    admitted.request_id.to_uuid(account).to_string()
-}
-
-/// The project a call is about, by which others may see it: the input's `projectId`, or `id` of an
-/// operation on projects.
-fn project_of(admitted: &Admitted) -> Option<String> {
-    let field = if admitted.entry.spec().namespace.as_str() == "project" {
-        "id"
-    } else {
-        "projectId"
-    };
-    let named = admitted.input.get(field).and_then(Value::as_str);
-    // What no id can look like names no project, and NUL could not even be recorded.
-    named
-        .filter(|id| rules::id("", id).is_ok())
-        .map(ToOwned::to_owned)
 }

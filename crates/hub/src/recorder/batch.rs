@@ -1,17 +1,20 @@
 //! The writing task: takes a batch, writes it, settles it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use alkhub_storage::calls::{self, CallEnd, Inserted, NewCall};
+use alkhub_storage::calls::{self, CallEnd, Inserted, NewCall, Running};
+use alkhub_storage::enums::CallStatus;
 use alkhub_storage::{Database, StorageError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tracing::{error, warn};
 
-use super::{Begun, RecordError, Shared, State, Written, passing};
+use super::changes::Change as Told;
+use super::{Begun, Finished, RecordError, Shared, State, Written, passing};
 
 /// First and longest pause between two attempts while the database is away.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -27,13 +30,19 @@ struct Item {
 enum Change {
     /// A new row: running, or already in its final state when it ended before it was written.
     Insert { call: NewCall, ended: bool },
-    /// The end of a row that was written as running.
+    /// A row that was written as pending begins to run.
+    Run(Running),
+    /// The end of a row that was written as open.
     Finish(CallEnd),
+    /// Notes for a row that is written, or is in this batch.
+    Note(Map<String, Value>),
 }
 
 /// What became of one item.
 enum Outcome {
     Written,
+    /// Somebody ended the call first.
+    Lost,
     Existing,
     Refused(String),
 }
@@ -51,10 +60,14 @@ pub(super) async fn run(shared: Arc<Shared>, database: Database) {
             continue;
         }
         let outcomes = write_until_settled(&shared, &database, &items).await;
+        let mut told = Vec::new();
         let mut state = shared.lock();
         for (item, outcome) in items.into_iter().zip(outcomes) {
-            settle(&mut state, item, outcome);
+            told.extend(settle(&mut state, item, outcome));
         }
+        drop(state);
+        // After the commit: whoever hears of a change can read it.
+        shared.changes.publish(told);
     }
 }
 
@@ -69,23 +82,53 @@ fn take(state: &mut State, most: usize) -> Vec<Item> {
             continue;
         };
         live.queued = false;
-        let change = match (live.written, live.end.clone()) {
-            (Written::Nothing, end) => {
+        let change = match (live.written, live.end.clone(), live.dispatched) {
+            (Written::Nothing, end, dispatched) => {
                 let ended = end.is_some();
                 let mut call = live.call.clone();
+                if let Some(at) = dispatched {
+                    call.run(at);
+                }
                 if let Some(end) = end {
                     call.finish(end);
                 }
                 Change::Insert { call, ended }
             }
-            (Written::Beginning, Some(end)) => Change::Finish(end),
-            (Written::Beginning, None) => continue,
+            (_, Some(end), _) => Change::Finish(end),
+            (Written::Pending, None, Some(started_at)) => Change::Run(Running {
+                request_id: request_id.clone(),
+                started_at,
+            }),
+            (Written::Pending | Written::Running, None, _) => continue,
         };
         items.push(Item { request_id, change });
     }
+    take_notes(state, &mut items);
     // One order for all writers, so that two of them cannot wait for each other.
     items.sort_by(|a, b| a.request_id.cmp(&b.request_id));
     items
+}
+
+/// Adds the notes of calls that are written or become so in this batch.
+fn take_notes(state: &mut State, items: &mut Vec<Item>) {
+    if state.notes.is_empty() {
+        return;
+    }
+    let State { live, notes, .. } = state;
+    let inserted: HashSet<String> = items.iter().map(|item| item.request_id.clone()).collect();
+    let ready: Vec<String> = notes
+        .keys()
+        .filter(|key| {
+            live.get(*key)
+                .is_none_or(|live| live.written != Written::Nothing || inserted.contains(*key))
+        })
+        .cloned()
+        .collect();
+    for request_id in ready {
+        if let Some(change) = notes.remove(&request_id).map(Change::Note) {
+            items.push(Item { request_id, change });
+        }
+    }
 }
 
 /// Writes the batch, however long the database stays away; nothing is dropped.
@@ -149,6 +192,8 @@ async fn write_bare(
     match &mut bare.change {
         Change::Insert { call, .. } => call.strip(note),
         Change::Finish(end) => end.strip(note),
+        Change::Run(_) => {}
+        Change::Note(notes) => *notes = note,
     }
     match write(database, std::slice::from_ref(&bare)).await {
         Ok(mut outcomes) => Ok(outcomes.pop().unwrap_or(Outcome::Written)),
@@ -158,19 +203,23 @@ async fn write_bare(
 }
 
 async fn write(database: &Database, items: &[Item]) -> Result<Vec<Outcome>, StorageError> {
-    let mut inserts = Vec::new();
-    let mut ends = Vec::new();
+    let (mut inserts, mut runs) = (Vec::new(), Vec::new());
+    let (mut ends, mut notes) = (Vec::new(), Vec::new());
     for item in items {
         match &item.change {
             Change::Insert { call, .. } => inserts.push(call.clone()),
+            Change::Run(running) => runs.push(running.clone()),
             Change::Finish(end) => ends.push(end.clone()),
+            Change::Note(note) => notes.push((item.request_id.clone(), note.clone())),
         }
     }
     let transaction = database.begin().await?;
     let inserted = calls::insert_calls(&transaction, &inserts).await?;
-    calls::finish_calls(&transaction, &ends).await?;
+    calls::mark_running(&transaction, &runs).await?;
+    let finished = calls::finish_calls(&transaction, &ends).await?;
+    calls::patch_calls(&transaction, &notes).await?;
     transaction.commit().await?;
-    let mut inserted = inserted.into_iter();
+    let (mut inserted, mut finished) = (inserted.into_iter(), finished.into_iter());
     Ok(items
         .iter()
         .map(|item| match item.change {
@@ -178,50 +227,88 @@ async fn write(database: &Database, items: &[Item]) -> Result<Vec<Outcome>, Stor
                 Some(Inserted::Existing) => Outcome::Existing,
                 Some(Inserted::New) | None => Outcome::Written,
             },
-            Change::Finish(_) => Outcome::Written,
+            Change::Finish(_) if finished.next() == Some(false) => Outcome::Lost,
+            Change::Run(_) | Change::Finish(_) | Change::Note(_) => Outcome::Written,
         })
         .collect())
 }
 
-fn settle(state: &mut State, item: Item, outcome: Outcome) {
-    let Some(live) = state.live.get_mut(&item.request_id) else {
-        return;
-    };
+/// Notes what of a call is written, and answers what watchers are told.
+fn settle(state: &mut State, item: Item, outcome: Outcome) -> Option<Told> {
+    if matches!(item.change, Change::Note(_)) {
+        return None;
+    }
+    let State {
+        live: calls,
+        change,
+        ..
+    } = state;
+    let live = calls.get_mut(&item.request_id)?;
     live.room = None;
+    let mut told = None;
     let over = match outcome {
         Outcome::Written => {
-            let ended = match item.change {
-                Change::Insert { ended, .. } => ended,
-                Change::Finish(_) => true,
+            let ended = match &item.change {
+                Change::Insert { call, ended } => {
+                    told = Some(Told::of(call, call.status));
+                    live.written = if call.started_at.is_some() {
+                        Written::Running
+                    } else {
+                        Written::Pending
+                    };
+                    *ended
+                }
+                Change::Finish(end) => {
+                    told = Some(Told::of(&live.call, end.status));
+                    true
+                }
+                Change::Run(_) => {
+                    told = Some(Told::of(&live.call, CallStatus::Running));
+                    live.written = Written::Running;
+                    false
+                }
+                Change::Note(_) => false,
             };
-            live.written = Written::Beginning;
             tell(live.begun.take(), Ok(Begun::Recorded));
+            if live.written == Written::Running || ended {
+                tell(live.running.take(), Ok(()));
+            }
             if ended {
-                tell(live.ended.take(), Ok(()));
+                tell(live.ended.take(), Ok(Finished::Recorded));
             }
             ended
         }
+        Outcome::Lost => {
+            tell(live.ended.take(), Ok(Finished::Lost));
+            true
+        }
         Outcome::Existing => {
             tell(live.begun.take(), Ok(Begun::Existing));
+            // A query that was not awaited: what was recorded first is the answer.
+            tell(live.ended.take(), Ok(Finished::Lost));
             let message = "another call has this request id".to_owned();
-            tell(live.ended.take(), Err(RecordError::Refused(message)));
+            tell(live.running.take(), Err(RecordError::Refused(message)));
             true
         }
         Outcome::Refused(message) => {
-            tell(
-                live.begun.take(),
-                Err(RecordError::Refused(message.clone())),
-            );
-            tell(live.ended.take(), Err(RecordError::Refused(message)));
+            let refused = || RecordError::Refused(message.clone());
+            tell(live.begun.take(), Err(refused()));
+            tell(live.running.take(), Err(refused()));
+            tell(live.ended.take(), Err(refused()));
             true
         }
     };
     if over {
-        state.live.remove(&item.request_id);
-    } else if live.end.is_some() && !live.queued {
-        live.queued = true;
-        state.change.push_back(item.request_id);
+        calls.remove(&item.request_id);
+    } else if !live.queued {
+        let more =
+            live.end.is_some() || (live.dispatched.is_some() && live.written == Written::Pending);
+        if more {
+            live.queued = true;
+            change.push_back(item.request_id);
+        }
     }
+    told
 }
 
 fn tell<T>(waiter: Option<tokio::sync::oneshot::Sender<T>>, outcome: T) {

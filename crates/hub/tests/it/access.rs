@@ -54,6 +54,14 @@ fn table() -> Vec<Row> {
     vec![
         row("hub.info", &[], Answer, Answer, nothing),
         row("hub.whoami", &[], Answer, Answer, nothing),
+        row(
+            "hub.register",
+            &["spoke:register"],
+            Answer,
+            Answer,
+            |_| json!({ "name": "box" }),
+        ),
+        row("hub.update", &["spoke:register"], Answer, Answer, nothing),
         row("config.get", &["hub:admin"], Denied, Denied, nothing),
         row(
             "config.set",
@@ -480,6 +488,15 @@ fn gets(outcome: &Result<Value, alkhub_operations::CallError>) -> Gets {
     match outcome {
         Ok(_) => Answer,
         Err(error) if error.code == ErrorCode::NOT_FOUND => NotFound,
+        // The caller was let in; what is missing is a connection.
+        Err(error)
+            if error
+                .details
+                .as_ref()
+                .is_some_and(|details| details["rule"] == "websocket_only") =>
+        {
+            Answer
+        }
         // An operation whose scope no user can have is not even shown to users.
         Err(error)
             if error.code == ErrorCode::ACCESS_DENIED

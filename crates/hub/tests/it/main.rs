@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod faults;
 mod identity;
 mod pipeline;
 mod projects;

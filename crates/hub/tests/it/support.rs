@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alkhub_hub::config::{Sources, load};
 use alkhub_hub::{
-    Answer, CallInput, CallRequest, Credential, Expected, Failure, Hub, HubOptions, Origin, Surface,
+    Answer, CallInput, CallOptions, CallRequest, Credential, Expected, Failure, Hub, HubOptions, Origin, Surface,
 };
 use alkhub_operations::{CallError, RequestId};
 use alkhub_storage::enums::{AccessLevel, MembershipLevel};
@@ -138,6 +138,7 @@ impl TestHub {
         }
         let request = CallRequest {
             expected: Expected::Subscription,
+            options: CallOptions::default(),
             ..request
         };
         let mut subscription = self
@@ -250,6 +251,7 @@ pub(crate) fn request(key: Option<&str>, operation: &str, input: Value) -> CallR
         timeout: None,
         origin: origin(),
         expected: Expected::Call,
+        options: CallOptions::default(),
     }
 }
 

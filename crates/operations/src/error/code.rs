@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 const DECLARED_STATUS: u16 = 422;
 
 /// The code of an error: one of the constants, or one that an operation declares.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ErrorCode(Cow<'static, str>);
 

@@ -20,6 +20,8 @@ pub struct Entry {
     operation: Operation,
     resource_field: Option<ResourceField>,
     host: Option<HostCapability>,
+    /// Its errors are a provider's, mapped by whoever called it there.
+    pub(super) foreign: bool,
 }
 
 /// What sort of operation the caller asked for.
@@ -54,15 +56,22 @@ impl Entry {
             operation,
             resource_field,
             host,
+            foreign: false,
         })
     }
 
-    /// An operation that stands in no registry, checked as one that does.
+    /// An operation that stands in no registry, checked as one that does: the way to a provider. Its
+    /// errors leave [`Entry::run`] and [`Entry::stream`] as they are raised, for
+    /// [`map_foreign_error`](crate::error::map_foreign_error).
     ///
     /// # Errors
     /// [`RegistryError::Invalid`] and [`RegistryError::KindMismatch`].
     pub fn standalone(operation: Operation) -> Result<Self, RegistryError> {
-        Self::new(operation, None)
+        let entry = Self::new(operation, None)?;
+        Ok(Self {
+            foreign: true,
+            ..entry
+        })
     }
 
     /// The operation's id.

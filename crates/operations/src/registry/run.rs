@@ -126,6 +126,9 @@ impl Entry {
         if ctx.is_overdue() && error.code == ErrorCode::TIMEOUT && error.take_inner().is_some() {
             return CallError::timeout(ctx.request_id());
         }
+        if self.foreign {
+            return error.limited(self.operation().details_limit);
+        }
         map_handler_error(error, &self.spec().error_schemas).limited(self.operation().details_limit)
     }
 

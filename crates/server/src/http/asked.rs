@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alkhub_hub::Target;
 use alkhub_operations::{CallError, ErrorCode, RequestId};
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
@@ -14,6 +15,8 @@ use super::answer::Refusal;
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TIMEOUT: HeaderName = HeaderName::from_static("x-alkhub-timeout-ms");
+const SPOKE: HeaderName = HeaderName::from_static("x-alkhub-spoke");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The headers of a call, checked.
 #[derive(Debug, Default, PartialEq)]
@@ -26,6 +29,10 @@ pub(super) struct Asked {
     pub(super) timeout: Option<Duration>,
     /// Whether the caller can read an event stream.
     pub(super) event_stream: bool,
+    /// The spoke that is to take the call.
+    pub(super) target: Option<Target>,
+    /// The last event of a stream that the caller has.
+    pub(super) last_event_id: Option<String>,
 }
 
 impl Asked {
@@ -60,6 +67,13 @@ impl Asked {
             idempotency_key,
             timeout,
             event_stream: accepts(headers, "text", "event-stream"),
+            target: single(headers, &SPOKE)?.map(|spoke| Target {
+                spoke_id: Some(spoke.to_owned()),
+                ..Target::default()
+            }),
+            last_event_id: single(headers, &LAST_EVENT_ID)?
+                .filter(|id| !id.is_empty())
+                .map(ToOwned::to_owned),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alkhub_hub::{Answer, CallInput, CallRequest, Credential, Expected, Failure};
+use alkhub_hub::{Answer, CallInput, CallOptions, CallRequest, Credential, Expected, Failure};
 use alkhub_operations::{CallError, ErrorCode, OperationType};
 use axum::Extension;
 use axum::body::Body;
@@ -125,6 +125,11 @@ async fn run(
         timeout: asked.timeout,
         origin: facts.origin,
         expected,
+        options: CallOptions {
+            target: asked.target,
+            last_event_id: asked.last_event_id,
+            ..CallOptions::default()
+        },
     };
     if event_stream {
         let wanted = CallRequest {

@@ -52,7 +52,7 @@ fn bearer(value: &str) -> Option<&str> {
     }
 }
 
-fn sound(key: &str) -> Option<&str> {
+pub(super) fn sound(key: &str) -> Option<&str> {
     let key = key.trim();
     let good = !key.is_empty()
         && key.len() <= LONGEST_KEY

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alkhub_hub::{Answer, CallInput, CallRequest, Expected, Failure};
+use alkhub_hub::{Answer, CallInput, CallOptions, CallRequest, Expected, Failure};
 use alkhub_operations::{CallError, Envelope, OperationType, RequestId};
 use futures::StreamExt;
 use futures::future::join_all;
@@ -93,6 +93,7 @@ impl Caller {
             timeout: asked.timeout,
             origin: self.origin.clone(),
             expected: Expected::Call,
+            options: CallOptions::default(),
         };
         match self.hub.call(request.clone()).await {
             Ok(answer) => Ended::Answer(answer),

@@ -14,5 +14,6 @@ mod health;
 mod keys;
 mod lifetime;
 mod mcp;
+mod socket;
 mod streams;
 mod support;

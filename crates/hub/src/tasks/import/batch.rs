@@ -76,20 +76,35 @@ impl Batch {
         self
     }
 
-    /// What the files say, bodies included, and the files that say nothing.
+    /// What the files say, their bodies, and the files that say nothing.
     pub(in crate::tasks) fn into_tasks(
         self,
         files: &[SourceText],
-    ) -> (Vec<TaskFile>, Vec<SkippedFile>) {
-        let whole = |task: BatchTask| {
-            let body = task.body(files);
-            let body = (!body.is_empty()).then(|| body.to_owned());
-            TaskFile {
-                body,
-                ..task.file.task
-            }
-        };
-        (self.tasks.into_iter().map(whole).collect(), self.skipped)
+    ) -> (Vec<TaskFile>, Bodies<'_>, Vec<SkippedFile>) {
+        let places = self
+            .tasks
+            .iter()
+            .map(|task| (task.source, task.file.body_start))
+            .collect();
+        let tasks = self.tasks.into_iter().map(|task| task.file.task).collect();
+        (tasks, Bodies { files, places }, self.skipped)
+    }
+}
+
+/// The bodies of files, cut out of the texts when they are asked for: an import holds megabytes of them.
+#[derive(Debug)]
+pub(in crate::tasks) struct Bodies<'a> {
+    files: &'a [SourceText],
+    /// Place of each task's file, and where the body begins in it.
+    places: Vec<(usize, usize)>,
+}
+
+impl Bodies<'_> {
+    /// The body of a task by its place in the batch; none when it is empty.
+    pub(in crate::tasks) fn of(&self, task: usize) -> Option<String> {
+        let (source, start) = self.places.get(task)?;
+        let body = self.files.get(*source)?.text.get(*start..)?;
+        (!body.is_empty()).then(|| body.to_owned())
     }
 }
 

@@ -25,11 +25,17 @@ pub(in crate::tasks) async fn bring_in(
     prune: bool,
 ) -> Result<ImportReport, HubError> {
     let before = queries::task_outlines(transaction, &project.id).await?;
-    let (tasks, skipped) = batch.into_tasks(files);
+    let (tasks, bodies, skipped) = batch.into_tasks(files);
     let tasks = with_kept_paths(tasks, &before);
     drop(before);
-    let report =
-        queries::sync_tasks(transaction, &project.id, tasks, SyncOptions { prune }).await?;
+    let report = queries::sync_tasks_with_bodies(
+        transaction,
+        &project.id,
+        tasks,
+        |task| bodies.of(task),
+        SyncOptions { prune },
+    )
+    .await?;
     if !report.inserted.is_empty() || !report.updated.is_empty() {
         refuse_cycles(transaction, &project.id).await?;
     }

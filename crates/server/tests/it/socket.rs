@@ -1,0 +1,4 @@
+//! The call protocol over real sockets.
+
+mod calls;
+mod peer;
