@@ -56,6 +56,16 @@ impl CallMap {
     /// task then runs on for as long as the map lives.
     #[must_use]
     pub fn new(sink: Arc<dyn EventSink>, limits: MapLimits) -> Arc<Self> {
+        Self::start(Some(sink), limits)
+    }
+
+    /// The same without a socket yet.
+    #[must_use]
+    pub fn detached(limits: MapLimits) -> Arc<Self> {
+        Self::start(None, limits)
+    }
+
+    fn start(sink: Option<Arc<dyn EventSink>>, limits: MapLimits) -> Arc<Self> {
         let waiting = Arc::new(Waiting::new(sink, limits));
         let wake = Arc::clone(&waiting.wake);
         tokio::spawn(timers::drive(Arc::downgrade(&waiting), wake));
@@ -193,6 +203,13 @@ impl CallMap {
     /// [`CallMap::fail`].
     pub fn attach(&self, sink: Arc<dyn EventSink>) {
         self.waiting.attach(sink);
+    }
+
+    /// Sends an open request again over the present socket, under its id and with the time it has
+    /// left: for a provider that may not have seen it and does not run one id twice. False when it is
+    /// not open or there is no socket.
+    pub fn repeat(&self, request: Request) -> bool {
+        self.waiting.repeat(request)
     }
 
     /// The present sink, unless detached.

@@ -71,12 +71,12 @@ struct State {
 }
 
 impl Waiting {
-    pub(super) fn new(sink: Arc<dyn EventSink>, limits: MapLimits) -> Self {
+    pub(super) fn new(sink: Option<Arc<dyn EventSink>>, limits: MapLimits) -> Self {
         Self {
             state: Mutex::new(State {
                 open: HashMap::new(),
                 timers: Timers::default(),
-                sink: Some(sink),
+                sink,
                 closed: None,
                 finished: VecDeque::new(),
                 confirmations: Confirmations::default(),
@@ -136,6 +136,20 @@ impl Waiting {
         state.open.insert(id.clone(), entry);
         self.arm(&mut state, &id);
         Ok(())
+    }
+
+    /// Sends an open request again, with the time it has left. False when that is not possible.
+    pub(super) fn repeat(&self, mut request: Request) -> bool {
+        let state = lock(&self.state);
+        let Some(entry) = state.open.get(&request.request_id) else {
+            return false;
+        };
+        let Some(sink) = &state.sink else {
+            return false;
+        };
+        request.timeout = entry.time_left();
+        let event = requested(request, entry, state.skew_ms);
+        sink.push(CallEvent::Requested(event)).is_ok()
     }
 
     /// Ends a request from this side and tells the provider. False when it is not open.

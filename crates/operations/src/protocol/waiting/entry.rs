@@ -76,6 +76,12 @@ impl Entry {
         self.stream.as_ref().map(|stream| stream.first_credit)
     }
 
+    /// Until its deadline.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(now()))
+    }
+
     /// Takes an item of the stream in, unless there is no room for it.
     pub(super) fn admit(&mut self, weight: usize, limits: &MapLimits) -> bool {
         let Some(stream) = &mut self.stream else {
