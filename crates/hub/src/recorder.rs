@@ -57,6 +57,9 @@ pub(crate) enum RecordError {
     /// The database does not answer, and has not for a while.
     #[error("the store of call records is not available")]
     Unavailable,
+    /// The disk is full; the call was not recorded and did not begin.
+    #[error("there is no room for call records")]
+    DiskFull,
     /// The record did not become durable in time; it will be written when the database is back.
     #[error("the end of the call is not durable yet")]
     Late,
@@ -76,6 +79,16 @@ impl RecordError {
             .with_details(
                 json!({ "executed": executed, "requestId": request_id, "retryAfterMs": 2_000 }),
             ),
+            Self::DiskFull => CallError::new(
+                ErrorCode::UNAVAILABLE,
+                "the disk is full; nothing can be changed until there is room",
+            )
+            .with_details(json!({
+                "rule": "disk_full",
+                "executed": executed,
+                "requestId": request_id,
+                "retryAfterMs": 2_000,
+            })),
             Self::Refused(_) => CallError::new(
                 ErrorCode::RECORD_FAILED,
                 "the record of this call could not be written",
@@ -98,6 +111,8 @@ struct Shared {
     bytes: Arc<Semaphore>,
     limits: RecorderLimits,
     stalled: Mutex<Option<Stall>>,
+    /// Told each time a batch finds the disk full: nobody waits for room.
+    full: Notify,
     closing: AtomicBool,
     drained: Notify,
     changes: Changes,
@@ -160,6 +175,7 @@ impl Recorder {
             bytes: Arc::new(Semaphore::new(kib(limits.queue_bytes) as usize)),
             limits,
             stalled: Mutex::new(None),
+            full: Notify::new(),
             closing: AtomicBool::new(false),
             drained: Notify::new(),
             changes: Changes::default(),
@@ -172,7 +188,8 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError::Unavailable`] when there is no room within `patience` or the database has been
-    /// away; the call has then not been recorded and must not run.
+    /// away, [`RecordError::DiskFull`] as soon as that is known; the call has then not been recorded and
+    /// must not run.
     pub(crate) async fn begin(
         &self,
         call: NewCall,
@@ -190,19 +207,24 @@ impl Recorder {
             completed_at: call.created_at,
             metadata: serde_json::Map::new(),
         };
+        let full = self.shared.full.notified();
+        tokio::pin!(full);
+        full.as_mut().enable();
         let (sender, receiver) = oneshot::channel();
         self.enqueue(call, patience, Some(sender)).await?;
-        match tokio::time::timeout(patience.saturating_sub(asked.elapsed()), receiver).await {
-            Ok(outcome) => outcome.map_err(|_closed| RecordError::Unavailable)?,
-            Err(_late) => {
-                // It may be written yet; then as what it is, a call that never ran.
-                self.give_up(CallEnd {
-                    completed_at: alkhub_storage::time::now(),
-                    ..given_up
-                });
-                Err(RecordError::Unavailable)
-            }
-        }
+        let left = patience.saturating_sub(asked.elapsed());
+        let problem = tokio::select! {
+            biased;
+            outcome = receiver => return outcome.map_err(|_closed| RecordError::Unavailable)?,
+            () = full => RecordError::DiskFull,
+            () = tokio::time::sleep(left) => RecordError::Unavailable,
+        };
+        // It may be written yet; then as what it is, a call that never ran.
+        self.give_up(CallEnd {
+            completed_at: alkhub_storage::time::now(),
+            ..given_up
+        });
+        Err(problem)
     }
 
     fn give_up(&self, end: CallEnd) {
@@ -418,6 +440,9 @@ impl Shared {
             since: stalled.map_or_else(Instant::now, |stall| stall.since),
             disk_full: matches!(problem, StorageError::Full),
         });
+        if stalled.is_some_and(|stall| stall.disk_full) {
+            self.full.notify_waiters();
+        }
     }
 }
 

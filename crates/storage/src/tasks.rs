@@ -32,7 +32,9 @@ pub use lists::{
 pub use ready::ready_tasks;
 pub use rows::{delete_tasks, insert_tasks, set_task_metadata, upsert_tasks};
 pub use status::{StatusChange, update_task_status};
-pub use sync::{MissingDependency, SyncOptions, SyncReport, TaskFile, sync_tasks};
+pub use sync::{
+    MissingDependency, SyncOptions, SyncReport, TaskFile, sync_tasks, sync_tasks_with_bodies,
+};
 
 /// The line behind which notes stand in a body; an import compares and replaces what precedes it.
 pub const NOTES_MARK: &str = "<!-- notes -->";

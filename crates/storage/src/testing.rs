@@ -4,6 +4,8 @@
 //! migrated template on the server that the variable `ALKHUB_TEST_POSTGRES_URL` names; without it the
 //! test fails, because a test that did not run on both engines proves nothing.
 
+pub mod full_disk;
+
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions, Connection, Executor};
 use sea_orm::{DatabaseConnection, QueryFilter, Select, SqlxPostgresConnector};
 use serde_json::{Map, Value};
@@ -17,10 +17,16 @@ use crate::sessions::SearchTerm;
 /// How long an unused connection is taken to be alive without asking.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// How long a statement waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for a free connection, or for a server that is gone to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the first connection may take to say anything.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens a pool. Sessions run in UTC, so that answers do not depend on the server's own zone.
+///
+/// A server that refuses the connection is told at once, a silent one after [`CONNECT_TIMEOUT`]; how long
+/// to wait for one that is about to start is the caller's question.
 pub(crate) async fn connect(
     url: &str,
     max_connections: u32,
@@ -33,6 +39,14 @@ pub(crate) async fn connect(
         "set timezone = 'UTC'; set statement_timeout = {}; set client_min_messages = warning",
         statement_timeout.as_millis()
     );
+    // The pool would try a refused connection again and again for as long as a statement may wait.
+    let first = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options))
+        .await
+        .map_err(|_silent| {
+            let message = format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs());
+            sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, message))
+        })??;
+    first.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

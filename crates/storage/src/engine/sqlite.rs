@@ -41,14 +41,13 @@ pub(crate) async fn connect(
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .pragma("recursive_triggers", "off")
-        .pragma("cache_size", "-32768")
+        .pragma("cache_size", "-16384")
         .pragma("temp_store", "memory")
         .statement_cache_capacity(512)
         .disable_statement_logging();
     let reading = writing
         .clone()
         .synchronous(SqliteSynchronous::Normal)
-        .pragma("cache_size", "-16384")
         .pragma("query_only", "on");
     let writing = writing.synchronous(match synchronous {
         Durability::Full => SqliteSynchronous::Full,
@@ -61,9 +60,10 @@ pub(crate) async fn connect(
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_release(|connection, _| Box::pin(outside_transactions(connection)))
-        .acquire_timeout(WRITER_TIMEOUT)
-        .connect_with(writing)
-        .await?;
+        .acquire_timeout(WRITER_TIMEOUT);
+    #[cfg(feature = "testing")]
+    let writer = crate::testing::full_disk::watched(writer, url);
+    let writer = writer.connect_with(writing).await?;
     let reader = SqlitePoolOptions::new()
         .max_connections(readers)
         .max_lifetime(None)

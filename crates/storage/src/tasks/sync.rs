@@ -5,6 +5,7 @@
 
 mod rows;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -121,11 +122,25 @@ pub async fn sync_tasks(
     files: Vec<TaskFile>,
     options: SyncOptions,
 ) -> Result<SyncReport, StorageError> {
+    sync_tasks_with_bodies(db, project, files, |_| None, options).await
+}
+
+/// Like [`sync_tasks`], with the bodies elsewhere: `body` gives that of a file by its place among them,
+/// and is asked for some hundred at a time, so that many large ones are not held twice. T, with the
+/// project locked
+pub async fn sync_tasks_with_bodies(
+    db: &impl ConnectionTrait,
+    project: &ProjectId,
+    files: Vec<TaskFile>,
+    body: impl Fn(usize) -> Option<String>,
+    options: SyncOptions,
+) -> Result<SyncReport, StorageError> {
     let mut sync = Sync::load(db, project, &files, options).await?;
     delete_tasks(db, &sync.pruned).await?;
     let wanted = sync.resolve(&files);
     let rewired = sync.rewire(db, &wanted).await?;
-    sync.write_rows(db, project, files, &rewired).await?;
+    drop(wanted);
+    sync.write_rows(db, project, files, body, &rewired).await?;
     super::insert_dependencies(db, std::mem::take(&mut sync.new_edges)).await?;
     Ok(sync.finish())
 }
@@ -143,9 +158,10 @@ struct Sync {
 }
 
 /// What a dependent waits for.
-struct Wanted {
-    dependent: String,
-    prerequisites: BTreeSet<String>,
+struct Wanted<'a> {
+    dependent: Cow<'a, str>,
+    /// In order, each once.
+    prerequisites: Vec<Cow<'a, str>>,
     /// Whether the file names them all, so that others go.
     from_file: bool,
 }
@@ -205,36 +221,38 @@ impl Sync {
 
     /// What every dependent waits for: those of the files as they say, and those without a file whose
     /// missing prerequisites are tasks now.
-    fn resolve(&mut self, files: &[TaskFile]) -> Vec<Wanted> {
+    fn resolve<'a>(&mut self, files: &'a [TaskFile]) -> Vec<Wanted<'a>> {
         let mut wanted = Vec::with_capacity(files.len());
         for file in files {
-            let (found, missing): (BTreeSet<String>, BTreeSet<String>) = file
-                .depends_on
-                .iter()
-                .cloned()
-                .partition(|slug| self.ids.contains_key(slug));
-            self.report
-                .missing
-                .extend(missing.into_iter().map(|unknown| MissingDependency {
-                    task: file.slug.clone(),
-                    unknown,
-                }));
+            let mut names: Vec<&str> = file.depends_on.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            let mut prerequisites = Vec::with_capacity(names.len());
+            for name in names {
+                if self.ids.contains_key(name) {
+                    prerequisites.push(Cow::Borrowed(name));
+                } else {
+                    self.report.missing.push(MissingDependency {
+                        task: file.slug.clone(),
+                        unknown: name.to_owned(),
+                    });
+                }
+            }
             wanted.push(Wanted {
-                dependent: file.slug.clone(),
-                prerequisites: found,
+                dependent: Cow::Borrowed(&file.slug),
+                prerequisites,
                 from_file: true,
             });
         }
         for (dependent, names) in &self.waiting {
-            let found: BTreeSet<String> = names
+            let found: BTreeSet<&String> = names
                 .iter()
                 .filter(|slug| self.ids.contains_key(*slug) && *slug != dependent)
-                .cloned()
                 .collect();
             if !found.is_empty() {
                 wanted.push(Wanted {
-                    dependent: dependent.clone(),
-                    prerequisites: found,
+                    dependent: Cow::Owned(dependent.clone()),
+                    prerequisites: found.into_iter().cloned().map(Cow::Owned).collect(),
                     from_file: false,
                 });
             }
@@ -247,13 +265,13 @@ impl Sync {
     async fn rewire(
         &mut self,
         db: &impl ConnectionTrait,
-        wanted: &[Wanted],
+        wanted: &[Wanted<'_>],
     ) -> Result<HashSet<String>, StorageError> {
         let mut rewired = HashSet::new();
         for chunk in wanted.chunks(CHUNK) {
             let dependents: Vec<&TaskId> = chunk
                 .iter()
-                .filter_map(|wanted| self.ids.get(&wanted.dependent))
+                .filter_map(|wanted| self.ids.get(wanted.dependent.as_ref()))
                 .collect();
             let mut present: HashMap<TaskId, HashMap<TaskId, TaskDependencyId>> = HashMap::new();
             for edge in known_edges(db, &dependents).await? {
@@ -264,13 +282,13 @@ impl Sync {
             }
             let mut gone = Vec::new();
             for wanted in chunk {
-                let Some(dependent) = self.ids.get(&wanted.dependent).cloned() else {
+                let Some(dependent) = self.ids.get(wanted.dependent.as_ref()).cloned() else {
                     continue;
                 };
                 let mut kept = present.remove(&dependent).unwrap_or_default();
                 let before = (self.new_edges.len(), gone.len());
                 for slug in &wanted.prerequisites {
-                    let Some(prerequisite) = self.ids.get(slug) else {
+                    let Some(prerequisite) = self.ids.get(slug.as_ref()) else {
                         continue;
                     };
                     if kept.remove(prerequisite).is_none() {
@@ -282,7 +300,7 @@ impl Sync {
                     gone.extend(kept.into_values());
                 }
                 if before != (self.new_edges.len(), gone.len()) {
-                    rewired.insert(wanted.dependent.clone());
+                    rewired.insert(wanted.dependent.clone().into_owned());
                 }
             }
             if !gone.is_empty() {
@@ -298,6 +316,7 @@ impl Sync {
         db: &impl ConnectionTrait,
         project: &ProjectId,
         files: Vec<TaskFile>,
+        body: impl Fn(usize) -> Option<String>,
         rewired: &HashSet<String>,
     ) -> Result<(), StorageError> {
         let mut missing: HashMap<String, Vec<String>> = HashMap::new();
@@ -308,7 +327,10 @@ impl Sync {
                 .push(reference.unknown.clone());
         }
         let now = time::now();
-        let mut files = files.into_iter();
+        let mut files = files.into_iter().enumerate().map(|(place, file)| TaskFile {
+            body: body(place).or(file.body),
+            ..file
+        });
         loop {
             let chunk: Vec<TaskFile> = files.by_ref().take(CHUNK).collect();
             if chunk.is_empty() {
