@@ -63,6 +63,10 @@ pub(crate) async fn post(
         surface: Surface::Mcp,
         ..facts.origin
     };
+    if matches!(credential, Credential::None) {
+        let message = "no API key given: send it as \"Authorization: Bearer <key>\"";
+        return Err(CallError::unauthenticated(message).into());
+    }
     let principal = app.hub.authenticate(&credential, &origin).await?;
     let chosen = own_tools::asked_for(&parts.headers, &config.mcp.tools)?;
     let bytes = body::read(&parts.headers, body, MESSAGE_BYTES).await?;

@@ -18,6 +18,24 @@ const HEADER: &str = "x-alkhub-tools";
 const NAME_LENGTH: usize = 64;
 /// Digits of the hash that tell two tools apart.
 const SUFFIX_LENGTH: usize = 6;
+/// Formats that clients may know. Others, such as the widths of numbers, they warn about.
+const FORMATS: [&str; 13] = [
+    "date-time",
+    "date",
+    "time",
+    "duration",
+    "email",
+    "uri",
+    "uri-reference",
+    "uuid",
+    "ipv4",
+    "ipv6",
+    "hostname",
+    "json-pointer",
+    "regex",
+];
+/// Keywords that hold data and no schemas.
+const DATA: [&str; 4] = ["default", "const", "enum", "examples"];
 /// Words in the name of an operation that takes something away.
 const DESTRUCTIVE: [&str; 3] = ["delete", "remove", "abort"];
 
@@ -157,16 +175,38 @@ fn input_schema(schema: &Value) -> JsonObject {
         Value::Object(members) => members.clone(),
         _ => Map::new(),
     };
-    schema.remove("$schema");
+    tidy(&mut schema);
     schema.insert("type".to_owned(), json!("object"));
     schema
+}
+
+/// Takes out the name of the dialect and formats that clients need not know.
+fn tidy(schema: &mut JsonObject) {
+    schema.remove("$schema");
+    let known = |format: &Value| format.as_str().is_none_or(|name| FORMATS.contains(&name));
+    if schema.get("format").is_some_and(|format| !known(format)) {
+        schema.remove("format");
+    }
+    for (key, value) in schema {
+        if !DATA.contains(&key.as_str()) {
+            tidy_inside(value);
+        }
+    }
+}
+
+fn tidy_inside(value: &mut Value) {
+    match value {
+        Value::Object(members) => tidy(members),
+        Value::Array(items) => items.iter_mut().for_each(tidy_inside),
+        _ => {}
+    }
 }
 
 /// The schema of the structured content; `None` when it cannot be said whether data is an object.
 fn output_schema(schema: &Value) -> Option<JsonObject> {
     let types = root_types(schema)?;
     let mut members = schema.as_object()?.clone();
-    members.remove("$schema");
+    tidy(&mut members);
     if types == ["object"] {
         members.insert("type".to_owned(), json!("object"));
         return Some(members);
@@ -292,6 +332,30 @@ mod tests {
         assert!(output_schema(&json!({ "type": ["object", "null"] })).is_none());
         assert!(output_schema(&json!({})).is_none());
         assert!(output_schema(&json!(true)).is_none());
+    }
+
+    #[test]
+    fn what_clients_warn_about_is_left_out() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "properties": {
+                "format": { "type": "string" },
+                "count": { "type": "integer", "format": "uint32" },
+                "at": { "type": "string", "format": "date-time", "default": { "format": "x" } }
+            }
+        });
+        let tidied = Value::Object(input_schema(&schema));
+        assert_eq!(
+            tidied,
+            json!({
+                "type": "object",
+                "properties": {
+                    "format": { "type": "string" },
+                    "count": { "type": "integer" },
+                    "at": { "type": "string", "format": "date-time", "default": { "format": "x" } }
+                }
+            })
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod client;
 mod protocol;
+mod surfaces;
 mod tools;
 
 use reqwest::{RequestBuilder, Response};
