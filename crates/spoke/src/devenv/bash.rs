@@ -46,8 +46,9 @@ struct Input {
     /// Where it runs; the session's worktree without it.
     #[schemars(length(min = 1, max = 4096))]
     workdir: Option<String>,
-    /// More variables for it.
+    /// More variables for it. They may hold secrets, so records leave them out.
     #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
     env: BTreeMap<String, String>,
     /// How long it may run.
     #[serde(default = "default_timeout")]

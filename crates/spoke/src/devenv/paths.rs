@@ -297,9 +297,13 @@ impl Located {
     }
 }
 
-/// A pattern of paths: `*` stays within a component, `**` does not.
+/// A pattern of paths: `*` stays within a component, `**` does not. Where file systems do not tell
+/// upper case from lower case, patterns do not either.
 pub(super) fn path_glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern).literal_separator(true).build()
+    GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .case_insensitive(cfg!(target_os = "macos"))
+        .build()
 }
 
 /// The filter of a listing: a pattern without a slash matches names at any depth.

@@ -36,8 +36,9 @@ struct StartInput {
     /// Where it runs; the session's worktree without it.
     #[schemars(length(min = 1, max = 4096))]
     workdir: Option<String>,
-    /// More variables for it.
+    /// More variables for it. They may hold secrets, so records leave them out.
     #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
     env: BTreeMap<String, String>,
     /// A name for people.
     #[schemars(length(min = 1, max = 200))]

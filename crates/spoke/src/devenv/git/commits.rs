@@ -150,7 +150,7 @@ pub(super) fn add(environment: &Environment) -> Operation {
                 let mut arguments = vec!["add"];
                 arguments.extend(borrowed(&specs));
                 git.output(&arguments).await?;
-                let mut arguments = vec!["diff", "--cached", "--name-only", "-z", "--no-ext-diff"];
+                let mut arguments = vec!["diff", "--cached", "--name-only", "--no-renames", "-z"];
                 arguments.extend(borrowed(&specs));
                 let staged = git.output(&arguments).await?;
                 Ok::<_, CallError>(AddOutput {
@@ -179,7 +179,7 @@ pub(super) fn commit(environment: &Environment) -> Operation {
                 let message = input.message.into_bytes();
                 let said = git.run_with(&arguments, Some(message), 64 * 1024).await?;
                 if said.code != 0 {
-                    return Err(why_not(&git, said.failure()).await?.into());
+                    return Err(why_not(&git, input.all, said.failure()).await?.into());
                 }
                 Ok::<_, CallError>(CommitOutput {
                     commit: git.head().await?,
@@ -211,12 +211,14 @@ async fn is_unborn(git: &Git) -> Result<bool, DevError> {
     Ok(git.branch().await?.is_some())
 }
 
-/// A commit that was refused: nothing staged, or what git says.
-async fn why_not(git: &Git, failure: DevError) -> Result<DevError, DevError> {
-    let staged = git
-        .run(&["diff", "--cached", "--quiet", "--no-ext-diff"])
+/// A commit that was refused: there is nothing to commit, or what git says.
+async fn why_not(git: &Git, all: bool, failure: DevError) -> Result<DevError, DevError> {
+    // What would have been staged is not staged any more.
+    let with = if all { "HEAD" } else { "--cached" };
+    let changed = git
+        .run(&["diff", "--quiet", "--no-ext-diff", with, "--"])
         .await?;
-    if staged.code == 0 {
+    if changed.code == 0 {
         return Ok(DevError::other(NOTHING_TO_COMMIT, "nothing is staged"));
     }
     Ok(failure)

@@ -17,6 +17,8 @@ use crate::devenv::fs::time_text;
 
 /// How much of the end of its output is kept, bytes.
 pub(super) const TAIL: usize = 64 * 1024;
+/// Requests to end it that may wait.
+const ASKED: usize = 8;
 
 /// A process. Dropping it ends the process.
 pub(in crate::devenv) struct Managed {
@@ -28,7 +30,7 @@ pub(in crate::devenv) struct Managed {
     input: tokio::sync::Mutex<Option<ChildStdin>>,
     tail: Arc<Mutex<Capture>>,
     /// Asks the task to end the process within this time; closed, it asks too.
-    stop: mpsc::UnboundedSender<Duration>,
+    stop: mpsc::Sender<Duration>,
     end: watch::Receiver<Option<End>>,
 }
 
@@ -46,7 +48,7 @@ impl Managed {
         name: Option<String>,
         environment: &Environment,
     ) -> Self {
-        let (stop, asked) = mpsc::unbounded_channel();
+        let (stop, asked) = mpsc::channel(ASKED);
         let (ended, end) = watch::channel(None);
         let tail = Arc::new(Mutex::new(Capture::new(TAIL, Keep::Tail)));
         let input = spawned.child.stdin.take();
@@ -125,8 +127,8 @@ impl Managed {
 
     /// Ends it, with all it started, and waits until it has ended.
     pub(super) async fn stop(&self, grace: Duration) -> End {
-        // The task is gone only when the process has ended; then there is nothing to ask.
-        let asked = self.stop.send(grace).is_ok();
+        // Refused when it has ended already, or when enough others wait for its end.
+        let asked = self.stop.try_send(grace).is_ok();
         let mut end = self.end.clone();
         let ended = end.wait_for(Option::is_some).await.ok();
         let told = ended.and_then(|end| end.clone());
@@ -143,7 +145,7 @@ impl Managed {
 async fn keep(
     spawned: Spawned,
     tail: Arc<Mutex<Capture>>,
-    mut asked: mpsc::UnboundedReceiver<Duration>,
+    mut asked: mpsc::Receiver<Duration>,
     ended: watch::Sender<Option<End>>,
 ) {
     let Spawned {

@@ -48,7 +48,7 @@ fn an_environment_needs_a_runtime() {
 async fn every_operation_may_be_offered_by_a_spoke() {
     let machine = Machine::new();
     let mut ids = BTreeSet::new();
-    for operation in operations(machine.environment.clone()) {
+    for operation in operations(machine.environment) {
         operation.spec.check(SpecOwner::Foreign).unwrap();
         assert!(operation.spec.access_control.required_scopes.is_empty());
         assert!(!operation.open);
@@ -71,6 +71,19 @@ async fn every_operation_may_be_offered_by_a_spoke() {
         "process.list",
         "process.send",
         "process.stop",
+        "git.status",
+        "git.diff",
+        "git.log",
+        "git.show",
+        "git.add",
+        "git.commit",
+        "git.checkout",
+        "git.branch",
+        "git.merge",
+        "git.push",
+        "git.worktreeCreate",
+        "git.worktreeRemove",
+        "git.worktreeList",
     ] {
         assert!(ids.contains(id), "{id} is missing");
     }
