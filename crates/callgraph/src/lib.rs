@@ -36,17 +36,20 @@
 //! and no walk recurses over the graph.
 
 mod call;
+mod compat;
 mod error;
 mod event;
 mod fields;
 mod graph;
 mod live;
+mod operation_graph;
 mod status;
 pub mod stored;
 mod time;
 pub mod view;
 
 pub use call::{AbortPolicy, CallErrorInfo, CallNode, CallPatch, StatusExtra, Transition};
+pub use compat::{Mismatch, TypeCompat, type_compat};
 pub use error::{GraphError, InputFault};
 pub use event::{CallEvent, EventKind, Requested};
 pub use graph::{
@@ -54,5 +57,9 @@ pub use graph::{
     HELD_TIME, IssueKind, Serialized, StatusCounts,
 };
 pub use live::{LiveGraph, LiveLimits};
+pub use operation_graph::{
+    ChainMisfit, MOST_PATHS, OperationGraph, OperationNode, OperationNotFound, OperationView,
+    PATH_LENGTH,
+};
 pub use status::CallStatus;
 pub use time::{Timestamp, TimestampError};

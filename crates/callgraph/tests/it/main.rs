@@ -7,9 +7,11 @@ mod events;
 mod functions;
 mod json;
 mod live;
+mod operations;
 mod properties;
 mod rows;
 mod scale;
+mod types;
 mod views;
 
 use alkhub_callgraph::{
