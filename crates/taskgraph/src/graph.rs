@@ -16,8 +16,8 @@ mod mutate;
 mod query;
 mod shape;
 
-pub(crate) use attributes::FIELDS;
 pub use attributes::{EdgeAttributes, TaskAttributes, TaskUpdate};
+pub(crate) use attributes::{FIELDS, Labels};
 pub use json::graph_from_json_str;
 pub(crate) use layout::{Adjacency, Layout};
 pub(crate) use shape::fault_of;

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::risk::resolve_defaults;
 use crate::graph::DEFAULT_QUALITY_RETENTION;
-use crate::{TaskGraph, TaskStatus, TaskgraphError};
+use crate::{TaskGraph, TaskImpact, TaskRisk, TaskScope, TaskStatus, TaskgraphError};
 
 /// What failures cost beyond the effort itself. All zero unless told.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -154,14 +153,17 @@ impl TaskGraph {
         // What a task passes on to those after it, by number in the order.
         let mut passed_on = Vec::with_capacity(order.len());
         let mut tasks = Vec::new();
+        let labels = self.layout().labels();
+        let names = self.names_at(order);
         let ids = self.ids_at(order);
         if options.limit.is_none() {
             tasks.reserve(order.len());
         }
         let common = self.common_retention();
-        for (number, (&place, task_id)) in (0..).zip(order.iter().zip(ids)) {
-            let task = resolve_defaults(self.attributes_at(place));
-            let p_intrinsic = task.success_probability;
+        for number in 0..order.len() as u32 {
+            let place = order[number as usize];
+            let task = labels[number as usize];
+            let p_intrinsic = task.risk.unwrap_or(TaskRisk::Medium).success_probability();
             let prerequisites = before.of(number);
             let p_effective = match options.propagation_mode {
                 PropagationMode::DagPropagate if !prerequisites.is_empty() => {
@@ -192,10 +194,11 @@ impl TaskGraph {
             if left_out || options.limit.is_some_and(|limit| tasks.len() >= limit) {
                 continue;
             }
-            let (scope_cost, impact_weight) = (task.cost_estimate, task.impact_weight);
+            let scope_cost = task.scope.unwrap_or(TaskScope::Narrow).cost_estimate();
+            let impact_weight = task.impact.unwrap_or(TaskImpact::Isolated).impact_weight();
             tasks.push(TaskCost {
-                task_id,
-                name: task.name,
+                task_id: ids[number as usize],
+                name: names[number as usize],
                 ev: calculate_task_ev(p_effective, scope_cost, impact_weight, &config).ev,
                 p_intrinsic,
                 p_effective,

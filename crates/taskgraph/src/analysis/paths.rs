@@ -1,7 +1,10 @@
 //! Longest paths: by number of tasks, by a weight, by risk; and how much room tasks have.
 
+use std::hint::select_unpredictable;
+
 use serde::Serialize;
 
+use crate::graph::Labels;
 use crate::{TaskAttributes, TaskGraph, TaskImpact, TaskRisk, TaskScope, TaskgraphError};
 
 /// The path that carries the most risk.
@@ -33,9 +36,9 @@ pub struct Schedule<'g> {
 }
 
 /// Failure probability times impact, unassessed risk taken for medium, impact for isolated.
-pub(super) fn risk_score(attributes: &TaskAttributes) -> f64 {
-    let risk = attributes.risk.unwrap_or(TaskRisk::Medium).risk_weight();
-    risk * attributes
+fn risk_score(labels: &Labels) -> f64 {
+    let risk = labels.risk.unwrap_or(TaskRisk::Medium).risk_weight();
+    risk * labels
         .impact
         .unwrap_or(TaskImpact::Isolated)
         .impact_weight()
@@ -49,7 +52,7 @@ impl TaskGraph {
     ///
     /// [`TaskgraphError::CircularDependency`].
     pub fn critical_path(&self) -> Result<Vec<&str>, TaskgraphError> {
-        Ok(self.ids_at(&self.longest_path(|_| 1.0)?))
+        Ok(self.ids_at(&self.longest_path(|_| 1.0)?.0))
     }
 
     /// The path with the largest sum of weights. `weight` is asked once for each task.
@@ -75,12 +78,17 @@ impl TaskGraph {
         &self,
         mut weight: impl FnMut(&str, &TaskAttributes) -> f64,
     ) -> Result<Vec<&str>, TaskgraphError> {
-        self.topological_places()?;
-        let weights: Vec<f64> = self
-            .tasks()
+        let order = self.topological_places()?;
+        let tasks = self.tasks();
+        let by_place: Vec<f64> = tasks
             .map(|(id, attributes)| weight(id, attributes))
             .collect();
-        Ok(self.ids_at(&self.longest_path(|place| weights[place as usize])?))
+        let weights: Vec<f64> = order
+            .iter()
+            .map(|place| by_place[*place as usize])
+            .collect();
+        let (path, _) = self.longest_path(|number| weights[number as usize])?;
+        Ok(self.ids_at(&path))
     }
 
     /// The path that carries the most risk: [`Self::weighted_critical_path`] with failure
@@ -90,11 +98,12 @@ impl TaskGraph {
     ///
     /// [`TaskgraphError::CircularDependency`].
     pub fn risk_path(&self) -> Result<RiskPath<'_>, TaskgraphError> {
-        let scores: Vec<f64> = self.attributes().map(risk_score).collect();
-        let path = self.longest_path(|place| scores[place as usize])?;
-        let total_risk = path
+        let labels = self.layout().labels();
+        let weight = |number: u32| risk_score(&labels[number as usize]);
+        let (path, numbers) = self.longest_path(weight)?;
+        let total_risk = numbers
             .iter()
-            .fold(0.0, |sum, place| sum + scores[*place as usize]);
+            .fold(0.0, |sum, number| sum + weight(*number));
         Ok(RiskPath {
             path: self.ids_at(&path),
             total_risk,
@@ -109,63 +118,61 @@ impl TaskGraph {
     /// [`TaskgraphError::CircularDependency`].
     pub fn schedule(&self) -> Result<Vec<Schedule<'_>>, TaskgraphError> {
         let order = self.topological_places()?;
-        let before = self.layout().before();
-        let cost = |attributes: &TaskAttributes| {
-            attributes
-                .scope
-                .unwrap_or(TaskScope::Narrow)
-                .cost_estimate()
+        let (before, labels) = (self.layout().before(), self.layout().labels());
+        // Costs are whole numbers, so their sums are exact, and small as integers.
+        let cost = |number: u32| {
+            let scope = labels[number as usize].scope;
+            scope.unwrap_or(TaskScope::Narrow).cost_estimate() as u32
         };
-        let costs: Vec<f64> = self.attributes().map(cost).collect();
-        let mut numbers = vec![0_u32; order.len()];
-        // Cost, head and tail by number in the order.
-        let mut rooms = Vec::with_capacity(order.len());
-        for (number, place) in order.iter().enumerate() {
-            numbers[*place as usize] = number as u32;
-            let ends = before.of(number as u32).iter().map(|other| {
-                let Room { cost, head, .. } = rooms[*other as usize];
-                head + cost
-            });
-            rooms.push(Room {
-                cost: costs[*place as usize],
-                head: ends.fold(0.0, f64::max),
-                tail: 0.0,
-            });
+        // By number in the order.
+        let mut rooms: Vec<Room> = Vec::with_capacity(order.len());
+        for number in 0..order.len() as u32 {
+            let end = |other: &u32| rooms[*other as usize].head + cost(*other);
+            let head = before.of(number).iter().map(end).max().unwrap_or(0);
+            rooms.push(Room { head, tail: 0 });
         }
-        let mut longest = 0.0_f64;
-        for number in (0..order.len()).rev() {
-            let room = &mut rooms[number];
-            room.tail += room.cost;
+        let mut longest = 0;
+        for number in (0..order.len() as u32).rev() {
+            let room = &mut rooms[number as usize];
+            room.tail += cost(number);
             let tail = room.tail;
             longest = longest.max(tail);
-            for other in before.of(number as u32) {
+            for other in before.of(number) {
                 let other = &mut rooms[*other as usize];
                 other.tail = other.tail.max(tail);
             }
         }
+        let mut numbers = vec![0_u32; order.len()];
+        for (number, place) in (0..).zip(order) {
+            numbers[*place as usize] = number;
+        }
         let of = |((task_id, attributes), number): ((_, &TaskAttributes), u32)| {
-            let Room { head, tail, .. } = rooms[number as usize];
+            let Room { head, tail } = rooms[number as usize];
+            // No path is longer than the longest.
             let slack = longest - (head + tail);
             Schedule {
                 task_id,
-                head,
-                tail,
-                slack,
-                // Costs are whole numbers, so the sums are exact.
-                on_critical_path: slack == 0.0,
-                risk_score: risk_score(attributes),
+                head: f64::from(head),
+                tail: f64::from(tail),
+                slack: f64::from(slack),
+                on_critical_path: slack == 0,
+                risk_score: risk_score(&attributes.into()),
             }
         };
         Ok(self.tasks().zip(numbers).map(of).collect())
     }
 
-    /// Places of the longest path, `weight` giving the weight of a place.
-    fn longest_path(&self, weight: impl Fn(u32) -> f64) -> Result<Vec<u32>, TaskgraphError> {
+    /// The longest path as places and as numbers in topological order, `weight` giving the weight
+    /// of a number.
+    fn longest_path(
+        &self,
+        weight: impl Fn(u32) -> f64,
+    ) -> Result<(Vec<u32>, Vec<u32>), TaskgraphError> {
         const NONE: u32 = u32::MAX;
         let order = self.topological_places()?;
         if let [only] = order {
             // A path of one task whatever it weighs, even if that is no number.
-            return Ok(vec![*only]);
+            return Ok((vec![*only], vec![0]));
         }
         let before = self.layout().before();
         // By number in the order: the length of the longest path up to it, and what comes before.
@@ -173,8 +180,8 @@ impl TaskGraph {
         let mut steps: Vec<u32> = Vec::with_capacity(order.len());
         let mut end = NONE;
         let mut farthest = f64::NEG_INFINITY;
-        for (number, place) in (0..).zip(order) {
-            let own = weight(*place);
+        for number in 0..order.len() as u32 {
+            let own = weight(number);
             let prerequisites = before.of(number);
             let mut step = NONE;
             let mut longest = if prerequisites.is_empty() {
@@ -184,10 +191,10 @@ impl TaskGraph {
             };
             for &prerequisite in prerequisites {
                 let candidate = distances[prerequisite as usize] + own;
-                if candidate > longest {
-                    longest = candidate;
-                    step = prerequisite;
-                }
+                // Which is longer nobody can guess, the processor neither.
+                let is_longer = candidate > longest;
+                longest = select_unpredictable(is_longer, candidate, longest);
+                step = select_unpredictable(is_longer, prerequisite, step);
             }
             distances.push(longest);
             steps.push(step);
@@ -196,20 +203,20 @@ impl TaskGraph {
                 end = number;
             }
         }
-        let mut path = Vec::new();
+        let mut numbers = Vec::new();
         while end != NONE {
-            path.push(order[end as usize]);
+            numbers.push(end);
             end = steps[end as usize];
         }
-        path.reverse();
-        Ok(path)
+        numbers.reverse();
+        let place = |number: &u32| order[*number as usize];
+        Ok((numbers.iter().map(place).collect(), numbers))
     }
 }
 
 /// What a schedule knows of a task.
 struct Room {
-    cost: f64,
-    head: f64,
+    head: u32,
     /// Without the cost of the task itself until that is added.
-    tail: f64,
+    tail: u32,
 }

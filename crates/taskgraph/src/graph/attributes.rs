@@ -32,6 +32,26 @@ pub struct TaskAttributes {
     pub other: Option<Box<Map<String, Value>>>,
 }
 
+/// The attributes that analyses count with, in four bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Labels {
+    pub(crate) scope: Option<TaskScope>,
+    pub(crate) risk: Option<TaskRisk>,
+    pub(crate) impact: Option<TaskImpact>,
+    pub(crate) status: Option<TaskStatus>,
+}
+
+impl From<&TaskAttributes> for Labels {
+    fn from(attributes: &TaskAttributes) -> Self {
+        Self {
+            scope: attributes.scope,
+            risk: attributes.risk,
+            impact: attributes.impact,
+            status: attributes.status,
+        }
+    }
+}
+
 /// Names of the fields in the order in which they are checked.
 pub(crate) const FIELDS: [&str; 7] = [
     "name", "scope", "risk", "impact", "level", "priority", "status",

@@ -9,6 +9,9 @@ use crate::{DependencyEdge, TaskInput, TaskgraphError};
 /// Tasks whose dependencies are looked up by one core at a time.
 const SIDE_BY_SIDE: usize = 20_000;
 
+/// Tasks whose ids are given slots together.
+const BLOCK: usize = 256;
+
 impl TaskGraph {
     /// Makes a graph of tasks and what they depend on, each edge with a retention of 0.9.
     ///
@@ -90,11 +93,27 @@ impl TaskGraph {
         let mut depending = Vec::new();
         let mut named = 0;
         graph.reserve_nodes(tasks.size_hint().0);
-        for (id, attributes, depends_on) in tasks {
-            let slot = graph.add_node(id, attributes)?;
-            if !depends_on.is_empty() {
-                named += depends_on.len();
-                depending.push((slot, depends_on));
+        let mut ids = Vec::with_capacity(BLOCK);
+        let mut tasks = tasks.peekable();
+        while tasks.peek().is_some() {
+            ids.clear();
+            for (id, attributes, depends_on) in tasks.by_ref().take(BLOCK) {
+                if !depends_on.is_empty() {
+                    named += depends_on.len();
+                    depending.push((graph.nodes.len() as u32, depends_on));
+                }
+                ids.push(id);
+                graph.nodes.push(Some(Node {
+                    attributes,
+                    array_index: array_index(id),
+                    orphan: false,
+                }));
+            }
+            let inserted = graph.ids.insert_all(&ids);
+            if let Some(twice) = ids.get(inserted) {
+                return Err(TaskgraphError::DuplicateNode {
+                    task_id: (*twice).to_owned(),
+                });
             }
         }
         let slots_of = |depending: &[(u32, &[String])]| {

@@ -124,10 +124,34 @@ impl Ids {
         }
     }
 
+    /// Gives the next slots to many ids; stops at the first that has one already. How many got one.
+    pub(super) fn insert_all(&mut self, ids: &[&str]) -> usize {
+        self.make_room(self.count + ids.len());
+        let mut block_tags = [(0, FREE); BLOCK];
+        for (number, block) in ids.chunks(BLOCK).enumerate() {
+            // Looking at all places first has them fetched side by side.
+            for ((tag, place), id) in block_tags.iter_mut().zip(block) {
+                *tag = self.tag(id);
+                *place = self.places[self.home(*tag)];
+            }
+            for (at, ((tag, place), id)) in block_tags.iter().zip(block).enumerate() {
+                let is_there = tag_in(*place) == *tag && *place != FREE;
+                if is_there && self.is(slot_in(*place), id) || self.put(*tag, id).is_none() {
+                    return number * BLOCK + at;
+                }
+            }
+        }
+        ids.len()
+    }
+
     /// Gives the next slot to an id; none when the id has one.
     pub(super) fn insert(&mut self, id: &str) -> Option<u32> {
         self.make_room(self.count + 1);
-        let tag = self.tag(id);
+        self.put(self.tag(id), id)
+    }
+
+    /// The same when there is room.
+    fn put(&mut self, tag: u32, id: &str) -> Option<u32> {
         let mut place = self.home(tag);
         while self.places[place] != FREE {
             let here = self.places[place];

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Edge, NONE, TaskAttributes, TaskGraph};
+use super::{Edge, Labels, NONE, TaskGraph};
 
 pub(crate) struct Layout {
     /// Slot of each node, by place; empty when they are the same.
@@ -20,6 +20,8 @@ pub(crate) struct Layout {
     /// Prerequisites by topological number, as topological numbers; empty when there are cycles.
     /// Analyses that follow the order read it, and all they note for a node, from front to back.
     before: Adjacency,
+    /// By topological number; empty when there are cycles.
+    labels: Vec<Labels>,
 }
 
 /// Neighbours of all nodes one after the other, each node's in neighbour order.
@@ -115,11 +117,13 @@ impl Layout {
                 |count| *count == 0,
             )
         };
-        let before = if order.len() == count {
-            in_order(&inn, &order)
-        } else {
-            Adjacency::default()
-        };
+        let (mut before, mut labels) = (Adjacency::default(), Vec::new());
+        if order.len() == count {
+            before = in_order(&inn, &order);
+            let nodes = graph.live_nodes();
+            let by_place: Vec<Labels> = nodes.map(|(_, node)| (&node.attributes).into()).collect();
+            labels.extend(order.iter().map(|place| by_place[*place as usize]));
+        }
         Self {
             slots,
             count,
@@ -128,6 +132,7 @@ impl Layout {
             in_edges,
             order,
             before,
+            labels,
         }
     }
 
@@ -154,6 +159,11 @@ impl Layout {
     /// Prerequisites of each node where there is an order, all nodes given by their number in it.
     pub(crate) fn before(&self) -> &Adjacency {
         &self.before
+    }
+
+    /// What analyses count with, of each node where there is an order, by its number in it.
+    pub(crate) fn labels(&self) -> &[Labels] {
+        &self.labels
     }
 
     #[inline]
@@ -368,11 +378,10 @@ impl TaskGraph {
         places.iter().map(|place| ids[*place as usize]).collect()
     }
 
-    pub(crate) fn attributes_at(&self, place: u32) -> &TaskAttributes {
-        static NOTHING: std::sync::LazyLock<TaskAttributes> =
-            std::sync::LazyLock::new(TaskAttributes::default);
-        let node = self.node(self.layout().slot(place));
-        node.map_or(&NOTHING, |node| &node.attributes)
+    /// Names of nodes, read like [`Self::ids_at`].
+    pub(crate) fn names_at(&self, places: &[u32]) -> Vec<&str> {
+        let names: Vec<&str> = self.tasks().map(|(_, task)| &*task.name).collect();
+        places.iter().map(|place| names[*place as usize]).collect()
     }
 
     /// Places of both ends of every edge, in edge order.

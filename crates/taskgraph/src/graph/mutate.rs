@@ -44,6 +44,7 @@ impl TaskGraph {
     /// [`TaskgraphError::TaskNotFound`].
     pub fn update_task(&mut self, id: &str, update: TaskUpdate) -> Result<(), TaskgraphError> {
         let slot = self.slot(id)?;
+        self.layout.take();
         if let Some(node) = &mut self.nodes[slot as usize] {
             update.apply(&mut node.attributes);
         }

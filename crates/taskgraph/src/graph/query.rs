@@ -15,11 +15,6 @@ impl TaskGraph {
             .map(|(slot, node)| (self.ids.text(slot), &node.attributes))
     }
 
-    /// What is known of each node, in node order.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = &TaskAttributes> {
-        self.nodes.iter().flatten().map(|node| &node.attributes)
-    }
-
     /// What is known of a task; none when it is not there.
     pub fn get_task(&self, id: &str) -> Option<&TaskAttributes> {
         self.node(self.ids.get(id)?).map(|node| &node.attributes)
@@ -83,13 +78,12 @@ impl TaskGraph {
                 part.nodes.push(Some(node.clone()));
             }
         }
-        part.ids.reserve(part.nodes.len());
-        for (slot, new) in (0..).zip(&new_slots) {
-            if *new != super::NONE {
-                // Slots are given out in order, so the id gets the one of its node.
-                part.ids.insert(self.ids.text(slot));
-            }
-        }
+        let kept = (0..)
+            .zip(&new_slots)
+            .filter(|(_, new)| **new != super::NONE);
+        let ids: Vec<&str> = kept.map(|(slot, _)| self.ids.text(slot)).collect();
+        // Slots are given out in order, so each id gets the one of its node.
+        part.ids.insert_all(&ids);
         for (slot, edge) in self.edges.with_slots() {
             let (from, to) = (new_slots[edge.from as usize], new_slots[edge.to as usize]);
             if from != super::NONE && to != super::NONE {

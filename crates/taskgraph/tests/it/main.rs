@@ -9,6 +9,7 @@ mod costs;
 mod directory;
 mod files;
 mod frontmatter;
+mod hostile;
 mod properties;
 mod queries;
 mod render;
