@@ -10,5 +10,6 @@ mod postgres;
 mod server;
 mod settings;
 mod support;
+mod sync;
 mod tour;
 mod wrong_use;

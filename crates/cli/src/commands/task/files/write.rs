@@ -1,4 +1,4 @@
-//! Writes exported files: all or none, each one whole, never outside the directory.
+//! Writes files: each one whole, never outside the directory; those of an export all or none.
 
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -79,8 +79,18 @@ enum State {
     Foreign,
 }
 
-/// What stands where the file should go, or why nothing may be written there.
+/// Whose the file is that stands where one should go, or why nothing may be written there.
 fn look(directory: &Path, path: &str, text: &str, manifest: &Manifest) -> Result<State, String> {
+    Ok(match standing(directory, path)? {
+        None => State::Absent,
+        Some(on_disk) if on_disk == text.as_bytes() => State::Same,
+        Some(on_disk) if manifest.wrote(path, &on_disk) => State::Ours,
+        Some(_) => State::Foreign,
+    })
+}
+
+/// What stands at a path below the directory, or why nothing may be written there.
+pub(super) fn standing(directory: &Path, path: &str) -> Result<Option<Vec<u8>>, String> {
     let relative = inside(path)?;
     let mut place = directory.to_path_buf();
     for part in relative.components() {
@@ -91,19 +101,13 @@ fn look(directory: &Path, path: &str, text: &str, manifest: &Manifest) -> Result
             }
             Ok(_) => {}
             Err(problem) if problem.kind() == io::ErrorKind::NotFound => {
-                return Ok(State::Absent);
+                return Ok(None);
             }
             Err(problem) => return Err(problem.to_string()),
         }
     }
     let on_disk = std::fs::read(&place).map_err(|problem| problem.to_string())?;
-    Ok(if on_disk == text.as_bytes() {
-        State::Same
-    } else if manifest.wrote(path, &on_disk) {
-        State::Ours
-    } else {
-        State::Foreign
-    })
+    Ok(Some(on_disk))
 }
 
 /// The path, when it stays below the directory it is joined to.
@@ -121,8 +125,14 @@ fn inside(path: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Removes a file, in whose place another was written.
+pub(super) fn remove(path: &Path) -> Result<(), Failure> {
+    std::fs::remove_file(path)
+        .map_err(|problem| Failure::Local(format!("cannot remove {}: {problem}", path.display())))
+}
+
 /// Writes beside the file and renames, so that a reader never sees half of it.
-fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed =
         |problem: io::Error| Failure::Local(format!("cannot write {}: {problem}", path.display()));
     let parent = path.parent().unwrap_or(Path::new("."));
