@@ -385,3 +385,57 @@ fn outside(text: &str) -> DevError {
         path: text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A root with `sub/file` beside a directory with another `file`, and the root's boundary.
+    fn scene() -> (tempfile::TempDir, Roots) {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["root/sub", "outside"] {
+            fs::create_dir_all(directory.path().join(path)).unwrap();
+            fs::write(directory.path().join(path).join("file"), path).unwrap();
+        }
+        let roots = Roots::open(&[directory.path().join("root")], &[]).unwrap();
+        (directory, roots)
+    }
+
+    #[test]
+    fn a_directory_exchanged_for_a_link_after_the_check_is_not_followed() {
+        let (directory, roots) = scene();
+        let located = roots.locate(roots.first(), "sub/file").unwrap();
+        assert!(located.open(OFlags::RDONLY).is_ok());
+        let sub = roots.first().join("sub");
+        fs::rename(&sub, roots.first().join("moved")).unwrap();
+        symlink(directory.path().join("outside"), &sub).unwrap();
+        assert!(located.open(OFlags::RDONLY).is_err());
+        assert!(located.open_parent(false).is_err());
+        assert!(located.open_parent(true).is_err());
+    }
+
+    #[test]
+    fn a_file_exchanged_for_a_link_after_the_check_lies_outside() {
+        let (directory, roots) = scene();
+        let located = roots.locate(roots.first(), "sub/file").unwrap();
+        let file = roots.first().join("sub/file");
+        fs::remove_file(&file).unwrap();
+        symlink(directory.path().join("outside/file"), &file).unwrap();
+        let error = located.open(OFlags::RDONLY).unwrap_err();
+        assert!(matches!(error, DevError::PathOutside { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_path_shown_names_the_same_path_again() {
+        let (_directory, roots) = scene();
+        for base in [roots.first().to_owned(), roots.first().join("sub")] {
+            for text in [".", "sub", "sub/file"] {
+                let located = roots.locate(roots.first(), text).unwrap();
+                let again = roots.locate(&base, &located.shown(&base)).unwrap();
+                assert_eq!(located, again);
+            }
+        }
+    }
+}

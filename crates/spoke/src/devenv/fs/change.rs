@@ -15,9 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::devenv::environment::Environment;
-use crate::devenv::errors::{
-    CROSS_DEVICE, Declare, DevError, EXISTS, NOT_A_DIRECTORY, NOT_EMPTY, PATHS, at,
-};
+use crate::devenv::errors::{CROSS_DEVICE, Declare, DevError, EXISTS, NOT_EMPTY, PATHS, at};
 use crate::devenv::paths::Located;
 use crate::devenv::work::{Work, blocking};
 
@@ -131,7 +129,7 @@ pub(super) fn make_directory(environment: &Environment) -> Operation {
         .description("Makes a directory and those that lead to it.")
         .tags(&["files"])
         .idempotent(true)
-        .fails_with(&[PATHS, &[EXISTS, NOT_A_DIRECTORY]]);
+        .fails_with(&[PATHS, &[EXISTS]]);
     blocking(builder, environment, |work, input| {
         let located = work.locate(&input.path)?;
         located.require_outside_git(&input.path)?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use alkhub_operations::{CallError, Operation, OperationType, operation};
 use regex::bytes::{Regex, RegexBuilder};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -175,7 +176,9 @@ fn compile(input: &Input) -> Result<Regex, DevError> {
 
 /// The content of a text file; `None` for what is binary, too large or cannot be read.
 fn text_of(path: &Path) -> Option<Vec<u8>> {
-    let file = File::open(path).ok()?;
+    // A file that became a link or a pipe since it was listed is not followed or waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(CWD, path, flags, Mode::empty()).ok()?);
     let size = file.metadata().ok()?.len();
     if size > MOST_SEARCHED {
         return None;
