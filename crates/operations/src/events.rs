@@ -8,6 +8,7 @@ mod read;
 
 pub use frame::{Frame, FrameFault};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub enum CallEvent {
 }
 
 /// Payload of `call.requested`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallRequested {
     /// Made by the caller; ties everything else to this request.
@@ -53,6 +54,7 @@ pub struct CallRequested {
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Value")]
     pub input: Option<Value>,
     /// The call that made this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +83,7 @@ pub struct CallRequested {
 }
 
 /// Payload of `call.responded`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallResponded {
     /// The request.
@@ -94,7 +96,7 @@ pub struct CallResponded {
 }
 
 /// Payload of `call.completed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallCompleted {
     /// The request.
@@ -105,7 +107,7 @@ pub struct CallCompleted {
 }
 
 /// Payload of `call.aborted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallAborted {
     /// The request.
@@ -119,7 +121,7 @@ pub struct CallAborted {
 }
 
 /// Payload of `call.error`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallFailed {
     /// The request.
@@ -134,7 +136,7 @@ pub struct CallFailed {
 }
 
 /// Payload of `call.credit`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallCredit {
     /// The request.
@@ -144,7 +146,7 @@ pub struct CallCredit {
 }
 
 /// Payload of `call.progress`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallProgress {
     /// The request.
@@ -167,7 +169,7 @@ pub struct CallProgress {
     Hash,
     Serialize,
     Deserialize,
-    schemars::JsonSchema,
+    JsonSchema,
     strum::Display,
     strum::EnumString,
     strum::IntoStaticStr,

@@ -10,10 +10,12 @@
 //!
 //! Each request ends exactly once. Whatever comes for it afterwards is *late*: counted and dropped.
 
+pub mod asyncapi;
 mod codec;
 mod control;
 mod map;
 mod request;
+mod schemas;
 mod server;
 mod service;
 mod slot;

@@ -66,6 +66,10 @@ fn routes(app: Arc<App>) -> Router {
         .route("/readyz", only_get(get(health::readyz)))
         .route("/ws", only_get(get(socket::upgrade)))
         .route("/v1/openapi.json", only_get(get(reference::openapi)))
+        .route(
+            "/v1/asyncapi.json",
+            only_get(get(reference::asyncapi_document)),
+        )
         .route("/v1/docs", only_get(get(reference::docs)))
         .route(
             "/v1/call/{operation}",

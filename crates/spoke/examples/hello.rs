@@ -1,7 +1,7 @@
 //! A spoke that greets. Start a hub, make a key with the scope `spoke:register`, and run
 //!
 //! ```text
-//! ALKHUB_KEY=alk_… cargo run --example hello -- ws://127.0.0.1:3000/ws
+//! ALKHUB_KEY=alk_… cargo run --example hello -- ws://127.0.0.1:4848/ws
 //! ```
 //!
 //! Then anybody with the scope `spoke:call` can call `hello.greet`.
@@ -24,7 +24,7 @@ struct Greeting {
 #[tokio::main]
 async fn main() -> Result<(), SpokeError> {
     let url = std::env::args().nth(1);
-    let url = url.unwrap_or_else(|| "ws://127.0.0.1:3000/ws".to_owned());
+    let url = url.unwrap_or_else(|| "ws://127.0.0.1:4848/ws".to_owned());
     let key = std::env::var("ALKHUB_KEY").unwrap_or_default();
 
     let greet = operation::<Greet, Greeting>("hello.greet", OperationType::Query)

@@ -27,7 +27,7 @@
 //!         Ok(Greeting { text: format!("Hello, {}!", input.name) })
 //!     });
 //!
-//! Spoke::builder("ws://127.0.0.1:3000/ws", "alk_…")
+//! Spoke::builder("ws://127.0.0.1:4848/ws", "alk_…")
 //!     .name("greeter")
 //!     .operation(greet)
 //!     .connect()

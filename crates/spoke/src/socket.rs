@@ -22,7 +22,7 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The WebSocket address of a hub: `http` is taken for `ws`, and a missing path for `/ws`.
 pub(crate) fn websocket_url(url: &str) -> Result<String, SpokeError> {
     let wrong = || {
-        let message = format!("{url:?} is no address of a hub, such as ws://127.0.0.1:3000/ws");
+        let message = format!("{url:?} is no address of a hub, such as ws://127.0.0.1:4848/ws");
         SpokeError::Settings(message)
     };
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn addresses_of_a_hub_are_completed() {
         for (given, completed) in [
-            ("ws://127.0.0.1:3000/ws", "ws://127.0.0.1:3000/ws"),
-            ("http://127.0.0.1:3000", "ws://127.0.0.1:3000/ws"),
+            ("ws://127.0.0.1:4848/ws", "ws://127.0.0.1:4848/ws"),
+            ("http://127.0.0.1:4848", "ws://127.0.0.1:4848/ws"),
             ("https://hub.example/", "wss://hub.example/ws"),
             ("wss://hub.example/alk/ws", "wss://hub.example/alk/ws"),
         ] {

@@ -22,7 +22,7 @@ pub struct Spoke {
 }
 
 impl Spoke {
-    /// Begins to set up a spoke of the hub at this address, such as `ws://127.0.0.1:3000/ws`, with
+    /// Begins to set up a spoke of the hub at this address, such as `ws://127.0.0.1:4848/ws`, with
     /// this key. The key needs the scope `spoke:register` to offer operations.
     pub fn builder(url: impl Into<String>, key: impl Into<String>) -> SpokeBuilder {
         SpokeBuilder::new(url.into(), SecretString::from(key.into()))

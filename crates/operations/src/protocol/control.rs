@@ -73,7 +73,7 @@ pub struct HelloLimits {
 }
 
 /// Payload of `hub.error`: what was wrong with a frame.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameError {
     /// What, for programs.
     pub code: ErrorCode,
@@ -85,7 +85,7 @@ pub struct FrameError {
 }
 
 /// Which frame was at fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FaultReference {
     /// Its type.

@@ -1,5 +1,6 @@
 //! The call protocol, in memory: both halves with a wire between them that carries text.
 
+mod asyncapi;
 mod calls;
 mod frames;
 mod links;

@@ -86,7 +86,10 @@ impl EventSink for Sent {
 fn setup() -> (Arc<Waiting>, Arc<Sent>) {
     let sent = Arc::new(Sent::default());
     let sink: Arc<dyn EventSink> = sent.clone();
-    (Arc::new(Waiting::new(Some(sink), MapLimits::default())), sent)
+    (
+        Arc::new(Waiting::new(Some(sink), MapLimits::default())),
+        sent,
+    )
 }
 
 fn id() -> RequestId {

@@ -1,9 +1,11 @@
 //! `/v1/openapi.json` and `/v1/docs`: what the caller may call, for programs and for people.
+//! `/v1/asyncapi.json`: the protocol of the socket.
 
 use std::sync::Arc;
 
 use alkhub_hub::Credential;
 use alkhub_operations::CallError;
+use alkhub_operations::protocol::asyncapi;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
@@ -49,6 +51,27 @@ pub(super) async fn docs(
             response
         }
     }
+}
+
+/// The AsyncAPI document of the socket. It says nothing of this hub's operations, so it needs no key.
+pub(super) async fn asyncapi_document(State(app): State<Arc<App>>) -> Response {
+    let address = server_address(&app);
+    let (secure, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (scheme == "https", rest),
+        None => (false, address.as_str()),
+    };
+    let (host, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = match prefix.trim_end_matches('/') {
+        "" => "/ws".to_owned(),
+        prefix => format!("/{prefix}/ws"),
+    };
+    let document = asyncapi::document(&asyncapi::About {
+        host,
+        secure,
+        path: &path,
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    json(StatusCode::OK, &document)
 }
 
 async fn documented(app: &App, facts: &Facts, headers: &HeaderMap) -> Result<Value, Refusal> {

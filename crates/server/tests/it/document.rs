@@ -173,3 +173,28 @@ async fn browser_without_a_key_is_told_how_to_fetch_the_page() {
     assert!(page.contains(&server.url));
     assert!(!page.contains("task.create"));
 }
+
+#[tokio::test]
+async fn the_protocol_of_the_socket_is_described_without_a_key() {
+    let server = Server::start().await;
+    let url = format!("{}/v1/asyncapi.json", server.url);
+    let response = server.client.get(url).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let document: Value = response.json().await.unwrap();
+    assert_eq!(document["asyncapi"], "3.0.0");
+    let hub = &document["servers"]["hub"];
+    assert_eq!(
+        format!("http://{}", hub["host"].as_str().unwrap()),
+        server.url
+    );
+    assert_eq!(
+        (&hub["protocol"], &hub["pathname"]),
+        (&json!("ws"), &json!("/ws"))
+    );
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap_or("?");
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}

@@ -15,5 +15,6 @@ mod keys;
 mod lifetime;
 mod mcp;
 mod socket;
+mod spoke_library;
 mod streams;
 mod support;
