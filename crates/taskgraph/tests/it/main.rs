@@ -10,6 +10,7 @@ mod directory;
 mod files;
 mod frontmatter;
 mod hostile;
+mod mutation;
 mod properties;
 mod queries;
 mod render;

@@ -2,7 +2,9 @@
 //! Each check is the body of a fuzz target and of a test that replays what the targets know.
 
 use alkhub_taskgraph::frontmatter::{self, Document, Options, UnknownKeys};
-use alkhub_taskgraph::{TaskGraph, WorkflowCostOptions, analyze, graph_from_json_str, render};
+use alkhub_taskgraph::{
+    InvalidReason, TaskGraph, WorkflowCostOptions, analyze, graph_from_json_str, render,
+};
 use serde_json::Value;
 
 /// Largest graph whose analyses a check waits for.
@@ -24,7 +26,15 @@ pub(crate) fn front_matter(bytes: &[u8]) {
             frontmatter::parse_with(&written, &options),
             Ok(task.clone())
         );
-        let document = document.unwrap_or_else(|error| panic!("no document: {error:?}"));
+        let document = match document {
+            Ok(document) => document,
+            Err(error) => {
+                // Only what refers to itself or unfolds without end cannot be kept.
+                let aliases = text.contains('&') && text.contains('*');
+                assert!(aliases && error.reason == InvalidReason::Shape, "{error:?}");
+                continue;
+            }
+        };
         assert_eq!(document.task, task);
         let again = Document::parse(&document.to_text(), &options);
         assert_eq!(again.as_ref(), Ok(&document));
