@@ -5,6 +5,7 @@
 //! in *neighbour order*: first the ids that are the decimal text of an integer from 0 to
 //! 4294967294, ascending by value, then all others in the order their edge was inserted.
 
+mod adjacency;
 mod attributes;
 mod build;
 mod edges;
@@ -16,10 +17,11 @@ mod mutate;
 mod query;
 mod shape;
 
+pub(crate) use adjacency::Adjacency;
 pub use attributes::{EdgeAttributes, TaskAttributes, TaskUpdate};
 pub(crate) use attributes::{FIELDS, Labels};
 pub use json::graph_from_json_str;
-pub(crate) use layout::{Adjacency, Layout};
+pub(crate) use layout::Layout;
 pub(crate) use shape::fault_of;
 
 use std::sync::{Arc, OnceLock};
