@@ -9,6 +9,7 @@ mod calls;
 mod figures;
 mod graph_analyses;
 mod graph_directory;
+mod graph_scale;
 mod hub;
 mod import;
 mod import_memory;
@@ -149,6 +150,7 @@ fn all() -> Vec<Box<dyn Bench>> {
         Box::new(list_sessions::ListSessions),
         Box::new(graph_analyses::GraphAnalyses),
         Box::new(graph_directory::GraphDirectory),
+        Box::new(graph_scale::GraphScale),
     ]
 }
 

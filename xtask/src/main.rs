@@ -11,6 +11,7 @@
 mod bench;
 mod ci;
 mod demo_data;
+mod fuzz;
 mod postgres;
 mod process;
 mod test;
@@ -47,6 +48,8 @@ enum Command {
     Tidy,
     /// Measures speed and memory, ours and rivals', and writes docs/performance
     Bench(bench::BenchArguments),
+    /// Looks for inputs that make a reader of files fail, with libFuzzer
+    Fuzz(fuzz::FuzzArguments),
     /// Writes a directory of realistic task files, the same ones for the same seed
     DemoData(demo_data::DemoDataArguments),
 }
@@ -64,6 +67,8 @@ enum CommandError {
     Tidy(#[from] tidy::TidyError),
     #[error(transparent)]
     Bench(#[from] bench::BenchError),
+    #[error(transparent)]
+    Fuzz(#[from] fuzz::FuzzError),
     #[error(transparent)]
     DemoData(#[from] demo_data::DemoDataError),
     #[error("cannot watch for signals")]
@@ -100,6 +105,7 @@ async fn run(command: Command) -> Result<ExitCode, CommandError> {
         Command::Ci(arguments) => ci::run(&workspace, &arguments).await?,
         Command::Tidy => tidy::run(&workspace).await?,
         Command::Bench(arguments) => bench::run(&workspace, &arguments).await?,
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments).await?,
         Command::DemoData(arguments) => demo_data::run(&arguments)?,
     })
 }
