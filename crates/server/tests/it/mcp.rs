@@ -1,6 +1,7 @@
 //! The Model Context Protocol: message by message, and as rmcp's client speaks it.
 
 mod client;
+mod listening;
 mod protocol;
 mod surfaces;
 mod tools;
