@@ -206,7 +206,7 @@ impl Providers {
             };
             let known = registry
                 .get(&name)
-                .is_some_and(|entry| entry.spec().spec_hash() == spec.spec_hash());
+                .is_some_and(|entry| *entry.spec() == spec);
             if !known {
                 registry.replace(Operation::from(spec))?;
             }

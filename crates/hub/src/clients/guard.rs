@@ -106,9 +106,13 @@ impl Guard {
         }
     }
 
+    /// The networks that are allowed now beside the public ones.
+    pub(crate) fn networks(&self) -> Vec<IpNet> {
+        self.config.current().clients.allow_networks.clone()
+    }
+
     fn allows(&self, address: IpAddr) -> bool {
-        let networks = &self.config.current().clients.allow_networks;
-        may_reach(address, networks)
+        may_reach(address, &self.config.current().clients.allow_networks)
     }
 }
 

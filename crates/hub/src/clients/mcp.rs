@@ -15,6 +15,7 @@ use alkhub_operations::{
 };
 use alkhub_storage::ids::ClientId;
 use async_trait::async_trait;
+use ipnet::IpNet;
 use reqwest::header::{HeaderName, HeaderValue};
 use rmcp::ServiceError;
 use rmcp::model::{
@@ -61,6 +62,8 @@ struct Connected {
     service: RunningService<RoleClient, Listener>,
     listener: Listener,
     info: ServerInfo,
+    /// What was allowed when the connection was made.
+    networks: Vec<IpNet>,
     /// The server's program, ended when this is dropped.
     _program: Option<Child>,
 }
@@ -162,9 +165,10 @@ impl Server {
             .ok_or_else(|| Fault::Closed.error("the hub is ending"))?;
         self.check_way(&services)?;
         let mut connected = self.connected.lock().await;
+        let networks = services.guard().networks();
         if connected
             .as_ref()
-            .is_some_and(|connected| connected.service.is_closed())
+            .is_some_and(|old| old.service.is_closed() || old.networks != networks)
         {
             *connected = None;
         }
@@ -224,7 +228,7 @@ impl Server {
                     config.auth_header = Some(bearer.expose_secret().to_owned());
                 }
                 let transport =
-                    StreamableHttpClientTransport::with_client(services.client(), config);
+                    StreamableHttpClientTransport::with_client(services.client()?, config);
                 let service = listener
                     .clone()
                     .serve_with_lifecycle(transport, lifecycle)
@@ -258,6 +262,7 @@ impl Server {
             service,
             listener,
             info,
+            networks: services.guard().networks(),
             _program: program,
         })
     }

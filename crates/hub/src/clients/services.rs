@@ -8,7 +8,9 @@ use std::time::Duration;
 use alkhub_operations::CallError;
 use alkhub_operations::adapters::http::{Fault, HttpRequest, HttpResponse, Method};
 use alkhub_storage::ids::ClientId;
+use arc_swap::ArcSwap;
 use futures::StreamExt as _;
+use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 use url::Url;
@@ -28,11 +30,37 @@ const REDIRECTS: usize = 3;
 pub(crate) struct Services {
     pub(crate) config: Arc<LiveConfig>,
     guard: Guard,
-    http: reqwest::Client,
+    http: ArcSwap<Http>,
     /// Connections to MCP servers, by client; made when they are needed.
     pub(super) servers: Mutex<HashMap<ClientId, Arc<Server>>>,
     /// The hub, for what a service starts by itself.
     hub: OnceLock<Weak<State>>,
+}
+
+/// The HTTP client, and the networks that were allowed when it was made. It keeps connections open, so
+/// with other networks it is made anew.
+struct Http {
+    client: reqwest::Client,
+    networks: Vec<IpNet>,
+}
+
+impl Http {
+    fn new(guard: &Guard) -> Result<Self, NoHttpClient> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(crate::tls::trusting_known_authorities()?)
+            .user_agent(concat!("alkhub/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .dns_resolver(Arc::new(guard.clone()))
+            // A proxy would connect to what nobody has checked; redirects are followed here.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .build()?;
+        Ok(Self {
+            client,
+            networks: guard.networks(),
+        })
+    }
 }
 
 /// A service as requests are sent to it.
@@ -67,16 +95,7 @@ impl Services {
         names: Arc<dyn Lookup>,
     ) -> Result<Self, NoHttpClient> {
         let guard = Guard::new(Arc::clone(&config), names);
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(crate::tls::trusting_known_authorities()?)
-            .user_agent(concat!("alkhub/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .dns_resolver(Arc::new(guard.clone()))
-            // A proxy would connect to what nobody has checked; redirects are followed here.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .build()?;
+        let http = ArcSwap::from_pointee(Http::new(&guard)?);
         Ok(Self {
             config,
             guard,
@@ -100,10 +119,16 @@ impl Services {
         &self.guard
     }
 
-    /// The client for libraries that send requests themselves. It resolves names behind the guard; who
-    /// uses it checks literal addresses.
-    pub(crate) fn client(&self) -> reqwest::Client {
-        self.http.clone()
+    /// The HTTP client that resolves names behind the guard; who uses it checks literal addresses.
+    pub(crate) fn client(&self) -> Result<reqwest::Client, CallError> {
+        let current = self.http.load();
+        if current.networks == self.guard.networks() {
+            return Ok(current.client.clone());
+        }
+        let made = Http::new(&self.guard).map_err(|fault| CallError::internal(&fault))?;
+        let client = made.client.clone();
+        self.http.store(Arc::new(made));
+        Ok(client)
     }
 
     /// Sends a request and gives the response as soon as its headers are there. Redirects are followed
@@ -133,7 +158,7 @@ impl Services {
                 .check_literal(&url)
                 .map_err(|blocked| blocked_error(&blocked))?;
             let mut sent = self
-                .http
+                .client()?
                 .request(method.clone(), url.clone())
                 .headers(headers.clone());
             if let Some(body) = &body {

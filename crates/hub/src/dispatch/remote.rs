@@ -388,5 +388,6 @@ fn unreachable_service(error: &CallError) -> bool {
         || error
             .details
             .as_ref()
-            .is_some_and(|details| details.get("reason").is_some_and(Value::is_string))
+            .and_then(|details| details.get("reason")?.as_str())
+            .is_some_and(|reason| matches!(reason, "dns" | "connect" | "tls" | "closed"))
 }

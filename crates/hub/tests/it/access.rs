@@ -145,6 +145,58 @@ fn table() -> Vec<Row> {
             |world| json!({ "id": world.project }),
         ),
         row("project.list", &["project:read"], Answer, Answer, nothing),
+        row("client.types", &["client:read"], Answer, Answer, nothing),
+        row(
+            "client.create",
+            &["client:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "name": format!("new {}", world.unique), "type": "custom",
+                "config": client_config(), "orgId": world.organization }),
+        ),
+        row(
+            "client.get",
+            &["client:read"],
+            NotFound,
+            Answer,
+            |world| json!({ "id": world.client }),
+        ),
+        row("client.list", &["client:read"], Answer, Answer, nothing),
+        row(
+            "client.update",
+            &["client:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.client, "enabled": false }),
+        ),
+        row(
+            "client.transfer",
+            &["client:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.client, "newOwnerId": world.owner }),
+        ),
+        row(
+            "client.test",
+            &["client:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.client }),
+        ),
+        row(
+            "client.import",
+            &["client:write", "operation:admin"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.client, "source": "{\"openapi\":\"3.1.0\",\"paths\":{}}" }),
+        ),
+        row(
+            "client.delete",
+            &["client:write"],
+            NotFound,
+            Denied,
+            |world| json!({ "id": world.client, "confirm": world.unique }),
+        ),
         row(
             "project.update",
             &["project:write"],
@@ -414,6 +466,8 @@ async fn h1_every_registered_operation_has_a_row() {
         // Open to everybody; the pipeline's own test shows that it answers without a key.
         rows.insert("hub.health".to_owned());
         assert_eq!(listed, rows);
+    /// A client of the organization, named as the project's id.
+    client: String,
     })
     .await;
 }
@@ -515,6 +569,11 @@ async fn callers(hub: &TestHub) -> Callers {
     let organization = hub.organization("acme", &owner).await;
     hub.member(&organization, &member, MembershipLevel::Member)
         .await;
+/// A service that is not there.
+fn client_config() -> Value {
+    json!({ "baseUrl": "http://service.invalid", "namespace": "outside" })
+}
+
     let elsewhere = hub.key(&member, &["usage:read"]).await;
     Callers {
         owner,
@@ -562,3 +621,8 @@ async fn world(hub: &TestHub, callers: &Callers, spare: &str) -> World {
         admin_spare_key: spare.to_owned(),
     }
 }
+    let client = json!({ "name": project, "type": "custom", "config": client_config(),
+        "orgId": callers.organization });
+    let client = text(&hub.ok("client.create", client).await);
+    let spoke = hub.spoke(&callers.owner, &project).await;
+        client,

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod clients;
 mod faults;
 mod identity;
 mod pipeline;
