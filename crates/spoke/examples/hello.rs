@@ -1,12 +1,15 @@
-//! A spoke that greets. Start a hub, make a key with the scope `spoke:register`, and run
+//! A spoke that greets. Start a hub, put a key with the scope `spoke:register` into a file that only
+//! you can read, and run
 //!
 //! ```text
-//! ALKHUB_KEY=alk_… cargo run --example hello -- ws://127.0.0.1:4848/ws
+//! ALKHUB_KEY_FILE=KEY_FILE cargo run --example hello -- ws://127.0.0.1:4848/ws
 //! ```
 //!
 //! Then anybody with the scope `spoke:call` can call `hello.greet`.
 
-use alkhub_spoke::{OperationType, Spoke, SpokeError, operation};
+use std::error::Error;
+
+use alkhub_spoke::{OperationType, Spoke, operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +25,10 @@ struct Greeting {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), SpokeError> {
+async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1);
     let url = url.unwrap_or_else(|| "ws://127.0.0.1:4848/ws".to_owned());
-    let key = std::env::var("ALKHUB_KEY").unwrap_or_default();
+    let key = std::fs::read_to_string(std::env::var("ALKHUB_KEY_FILE")?)?;
 
     let greet = operation::<Greet, Greeting>("hello.greet", OperationType::Query)
         .description("Greets somebody by name.")
@@ -35,10 +38,11 @@ async fn main() -> Result<(), SpokeError> {
             Ok(Greeting { text })
         });
 
-    let spoke = Spoke::builder(url, key)
+    let spoke = Spoke::builder(url, key.trim())
         .name("greeter")
         .operation(greet)
         .connect()
         .await?;
-    spoke.run().await
+    spoke.run().await?;
+    Ok(())
 }

@@ -229,13 +229,6 @@ impl CallMap {
     }
 }
 
-/// Wakes the timer task, which then ends.
-impl Drop for CallMap {
-    fn drop(&mut self) {
-        self.waiting.wake.notify_one();
-    }
-}
-
 impl std::fmt::Debug for CallMap {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter

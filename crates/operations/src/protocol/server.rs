@@ -251,13 +251,6 @@ impl CallServer {
     }
 }
 
-/// Wakes the timer task, which then ends once nothing runs.
-impl Drop for CallServer {
-    fn drop(&mut self) {
-        self.inner.wake.notify_one();
-    }
-}
-
 impl std::fmt::Debug for CallServer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -459,6 +452,13 @@ impl Inner {
         };
         let event = if stopping { stopped(id) } else { outcome };
         state.send(event, &self.limits);
+    }
+}
+
+/// Wakes the timer task, which then ends.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.wake.notify_one();
     }
 }
 

@@ -65,7 +65,8 @@ impl Timers {
     }
 }
 
-/// Lets timers go off until their owner is gone. The owner wakes it when it goes.
+/// Lets timers go off until their owner is gone. The owner wakes it in its `Drop`; were it done by a
+/// handle, the task would outlive an owner that others hold longer.
 pub(super) async fn drive<T: Expires>(owner: Weak<T>, wake: Arc<Notify>) {
     loop {
         let Some(strong) = owner.upgrade() else {

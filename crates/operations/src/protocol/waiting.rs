@@ -350,6 +350,13 @@ impl Waiting {
     }
 }
 
+/// Wakes the timer task, which then ends.
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.wake.notify_one();
+    }
+}
+
 impl Expires for Waiting {
     fn expire(&self, now: Instant) -> Option<Instant> {
         let mut state = lock(&self.state);

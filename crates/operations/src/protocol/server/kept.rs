@@ -1,6 +1,6 @@
 //! What was sent and may have to be sent again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::super::weight::weight;
 use super::EventSink;
@@ -17,6 +17,8 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Kept {
     events: VecDeque<Sent>,
+    /// How many events are kept of a request: each request that arrives is looked up here.
+    of: HashMap<RequestId, usize>,
     bytes: usize,
     sent: u64,
 }
@@ -43,6 +45,7 @@ impl Kept {
             _ => 256,
         };
         self.bytes += weight;
+        *self.of.entry(event.request_id().clone()).or_default() += 1;
         self.events.push_back(Sent {
             number: self.sent,
             weight,
@@ -77,19 +80,31 @@ impl Kept {
 
     /// Answers a repeated request with what it was answered before. False when nothing is kept of it.
     pub(super) fn send_again(&self, id: &RequestId, sink: Option<&dyn EventSink>) -> bool {
-        let mut found = false;
-        for it in self.events.iter().filter(|it| it.event.request_id() == id) {
-            found = true;
-            if sink.is_some_and(|sink| sink.push(it.event.clone()).is_err()) {
+        if !self.of.contains_key(id) {
+            return false;
+        }
+        let Some(sink) = sink else {
+            return true;
+        };
+        let of_it = |it: &&Sent| it.event.request_id() == id;
+        for it in self.events.iter().filter(of_it) {
+            if sink.push(it.event.clone()).is_err() {
                 break;
             }
         }
-        found
+        true
     }
 
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.events.pop_front() {
             self.bytes -= oldest.weight;
+            let id = oldest.event.request_id();
+            if let Some(count) = self.of.get_mut(id) {
+                *count -= 1;
+                if *count == 0 {
+                    self.of.remove(id);
+                }
+            }
         }
     }
 }

@@ -485,3 +485,25 @@ async fn an_empty_registry_serves_nothing() {
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::OPERATION_NOT_FOUND);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_when_both_halves_are_dropped() {
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let notes = Notes::new();
+    let map = CallMap::new(notes, MapLimits::default());
+    let (server, _) = server([slow("test.slow", 50)]);
+    server.deliver(CallEvent::Requested(asked("r", "test.slow")));
+    let call = map.call(Request::new("a.b", json!({})));
+    assert!(tasks() > before);
+    // The last to hold the halves are a task and a call.
+    drop((map, server));
+    after(100).await;
+    drop(call);
+    after(1).await;
+    assert_eq!(tasks(), before);
+}
