@@ -8,7 +8,9 @@ use alkhub_storage::json::Metadata;
 use alkhub_storage::spokes::NewOperation;
 use serde_json::{Map, Value, json};
 
-use crate::{clients, identity, projects, spokes, system, tasks};
+use crate::{
+    calls, clients, identity, operations as about_operations, projects, spokes, system, tasks,
+};
 
 /// All operations, domain by domain.
 pub(crate) fn all() -> Vec<Operation> {
@@ -17,7 +19,9 @@ pub(crate) fn all() -> Vec<Operation> {
         identity::operations(),
         projects::operations(),
         spokes::operations(),
+        about_operations::operations(),
         tasks::operations(),
+        calls::operations(),
         clients::operations(),
     ]
     .into_iter()

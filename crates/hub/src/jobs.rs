@@ -8,7 +8,9 @@ use alkhub_storage::{StorageError, identity, spokes};
 use tokio::task::JoinHandle;
 
 use crate::auth::Authentication;
+use crate::calls;
 use crate::connections::Close;
+use crate::start;
 use crate::state::State;
 
 /// The last use of keys is written this often, as one statement.
@@ -19,6 +21,9 @@ const TOUCH_SPOKES: Duration = Duration::from_secs(60);
 
 /// How often connections are asked whether their keys still hold.
 const CHECK_SOCKETS: Duration = Duration::from_secs(1);
+
+/// Old records of calls are removed this often.
+const PRUNE_CALLS: Duration = Duration::from_secs(60 * 60);
 
 /// The tasks, stopped when the handle is dropped.
 pub(crate) struct Jobs(Vec<JoinHandle<()>>);
@@ -37,6 +42,7 @@ pub(crate) fn start(state: &Arc<State>) -> Jobs {
         tokio::spawn(touch_keys_forever(weak.clone())),
         tokio::spawn(touch_spokes_forever(weak.clone())),
         tokio::spawn(check_sockets_forever(weak.clone())),
+        tokio::spawn(prune_calls_forever(weak.clone())),
         tokio::spawn(give_up_recovery(weak)),
     ])
 }
@@ -107,6 +113,30 @@ async fn check_sockets_forever(state: Weak<State>) {
             }
         }
     }
+}
+
+async fn prune_calls_forever(state: Weak<State>) {
+    let mut tick = tokio::time::interval(PRUNE_CALLS);
+    // Not at once: the start has better things to do.
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        if let Err(problem) = prune_calls(&state).await {
+            tracing::warn!(error = %problem, "old records of calls were not removed");
+        }
+    }
+}
+
+/// Removes the records of calls that the settings do not keep any longer.
+pub(crate) async fn prune_calls(state: &State) -> Result<(), StorageError> {
+    let retention = calls::Retention::of(&state.config().calls, alkhub_storage::time::now());
+    let actor = start::hub_actor(state);
+    let pruned = calls::prune(state, &retention, &actor, calls::Run::Remove).await?;
+    if pruned.nodes > 0 {
+        tracing::info!(trees = pruned.trees, calls = pruned.nodes, "removed old records of calls");
+    }
+    Ok(())
 }
 
 /// Spokes that did not come back after a restart have lost the calls they ran.

@@ -43,7 +43,7 @@ impl Kind {
 /// The system's random generator gave nothing, so no key can be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's random number generator is not available")]
-pub struct NoRandomness(#[source] getrandom::Error);
+pub struct NoRandomness(#[from] getrandom::Error);
 
 /// Makes a new key of 256 random bits.
 ///

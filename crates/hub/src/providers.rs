@@ -56,6 +56,21 @@ pub(crate) struct Owner {
     pub(crate) project: Option<ProjectId>,
 }
 
+impl Owner {
+    /// True when the caller is of this tenant and its key reaches the project.
+    pub(crate) fn reachable_by(&self, principal: &Principal, admin_sees_all: bool) -> bool {
+        let project = self
+            .project
+            .as_ref()
+            .is_none_or(|project| principal.narrowing.allows("project", project.as_str()));
+        let tenant = match &self.organization {
+            Some(organization) => principal.level_in(organization).is_some(),
+            None => principal.account.id == self.account,
+        };
+        project && (tenant || (admin_sees_all && principal.is_admin()))
+    }
+}
+
 /// How a provider says it is reached.
 #[derive(Clone)]
 pub(crate) enum Way {
@@ -99,21 +114,12 @@ impl Offer {
 
     /// True when the caller may know of this provider and call it.
     pub(crate) fn reachable_by(&self, principal: &Principal, admin_sees_all: bool) -> bool {
-        let owner = &self.owner;
         let narrowing = &principal.narrowing;
         let named = match &self.provider {
             ProviderId::Spoke(id) => narrowing.allows("spoke", id.as_str()),
             ProviderId::Client(id) => narrowing.allows("client", id.as_str()),
         };
-        let project = owner
-            .project
-            .as_ref()
-            .is_none_or(|project| narrowing.allows("project", project.as_str()));
-        let tenant = match &owner.organization {
-            Some(organization) => principal.level_in(organization).is_some(),
-            None => principal.account.id == owner.account,
-        };
-        named && project && (tenant || (admin_sees_all && principal.is_admin()))
+        named && self.owner.reachable_by(principal, admin_sees_all)
     }
 }
 
@@ -258,6 +264,32 @@ impl Providers {
                     }
                 })
                 .collect();
+        }
+        self.table.store(Arc::new(table));
+    }
+
+    /// A provider belongs to somebody else from now on.
+    pub(crate) fn change_owner(&self, provider: &ProviderId, owner: &Owner) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = Table::clone(&self.table.load());
+        for offers in table.values_mut() {
+            if offers.iter().any(|offer| &offer.provider == provider) {
+                *offers = offers
+                    .iter()
+                    .map(|offer| {
+                        if &offer.provider == provider {
+                            Arc::new(Offer {
+                                provider: provider.clone(),
+                                owner: owner.clone(),
+                                reach: offer.reach.clone(),
+                                breaker: Arc::clone(&offer.breaker),
+                            })
+                        } else {
+                            Arc::clone(offer)
+                        }
+                    })
+                    .collect();
+            }
         }
         self.table.store(Arc::new(table));
     }

@@ -24,7 +24,7 @@ use alkhub_storage::{Database, StorageError};
 use serde_json::{Map, Value, json};
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub(crate) use changes::Changes;
+pub(crate) use changes::{Change, Changes};
 
 /// Once the database has been away this long, new calls are refused at once instead of waiting.
 const PATIENCE: Duration = Duration::from_secs(1);

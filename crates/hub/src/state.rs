@@ -120,6 +120,11 @@ impl Call {
         self.host.state.config()
     }
 
+    /// Where the call came from.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.host.origin
+    }
+
     /// The WebSocket connection the call came over, if it did and is still there.
     pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
         self.host.connection.as_ref()?.upgrade()

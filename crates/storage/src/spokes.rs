@@ -12,7 +12,7 @@ pub use connections::{
 };
 pub use operations::{
     NewOperation, OperationFilter, Upserted, operation_by_id, operation_by_name, operations,
-    set_operation_metadata, upsert_operations,
+    operations_by_ids, operations_of_namespace, set_operation_metadata, upsert_operations,
 };
 pub use registrations::{
     NewRegistration, Provider, active_registrations, load_registrations, prune_registrations,

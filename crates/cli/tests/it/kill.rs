@@ -1,8 +1,10 @@
-//! The hub killed at any moment of an import: all of it is there afterwards, or none, and what was
-//! answered is never lost.
+//! The hub killed at any moment of an import: all of it is there afterwards, or none, what was
+//! answered is never lost, and no call of the former run is left open.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::{self, Connection, PgConnection, SqliteConnection};
 
 use crate::postgres::Empty;
 use crate::server::Server;
@@ -40,6 +42,7 @@ fn survive_kills(settings: &[&str]) {
     let mut server = Server::start_with(&home, settings);
     let whole = unhurried(&server);
     let mut seen = [0_u32; 2];
+    let mut interrupted = 0;
     for round in 0..ROUNDS {
         let project = format!("p{round}");
         server.json(&["project", "create", &project]);
@@ -66,6 +69,13 @@ fn survive_kills(settings: &[&str]) {
         drop(server);
 
         server = Server::start_with(&home, settings);
+        // Before anything is called again: what is open now was left open.
+        let calls = Calls::read(&home, settings);
+        assert_eq!(
+            calls.open, 0,
+            "round {round}: calls of the former run are open"
+        );
+        interrupted = calls.interrupted;
         let found = server.json(&["project", "show", &project]);
         let tasks = found["counts"]["tasks"].as_u64().unwrap();
         assert!(
@@ -84,6 +94,62 @@ fn survive_kills(settings: &[&str]) {
         );
     }
     assert!(seen[1] > 0, "no import ever ended: the kills came too soon");
+    assert!(
+        interrupted > 0,
+        "no call was ever open: the kills came too late"
+    );
+}
+
+/// What the database says of calls.
+struct Calls {
+    /// Neither completed nor failed nor aborted.
+    open: i64,
+    /// Ended by a start, in place of the process that was gone.
+    interrupted: i64,
+}
+
+impl Calls {
+    fn read(home: &Home, settings: &[&str]) -> Self {
+        let open = "select count(*) from call_graph_nodes where status in ('pending', 'running')";
+        let interrupted = "select count(*) from call_graph_nodes where status = 'failed'
+            and cast(error as text) like '%INTERRUPTED%'";
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            match settings {
+                [_, url] => {
+                    let mut database = PgConnection::connect(url).await.unwrap();
+                    let open = sqlx::query_scalar(open)
+                        .fetch_one(&mut database)
+                        .await
+                        .unwrap();
+                    let interrupted = sqlx::query_scalar(interrupted)
+                        .fetch_one(&mut database)
+                        .await
+                        .unwrap();
+                    database.close().await.unwrap();
+                    Self { open, interrupted }
+                }
+                _ => {
+                    let file = home.path().join("data/alkhub.db");
+                    let url = format!("sqlite://{}?mode=ro", file.display());
+                    let mut database = SqliteConnection::connect(&url).await.unwrap();
+                    let open = sqlx::query_scalar(open)
+                        .fetch_one(&mut database)
+                        .await
+                        .unwrap();
+                    let interrupted = sqlx::query_scalar(interrupted)
+                        .fetch_one(&mut database)
+                        .await
+                        .unwrap();
+                    database.close().await.unwrap();
+                    Self { open, interrupted }
+                }
+            }
+        })
+    }
 }
 
 /// How long the import takes when nobody disturbs it.

@@ -1,5 +1,7 @@
 //! The commands that open a database, on PostgreSQL.
 
+use std::time::{Duration, Instant};
+
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{AssertSqlSafe, Connection, Executor};
 
@@ -89,17 +91,45 @@ fn migrate_prepares_an_empty_postgresql_and_serve_runs_on_it() {
 }
 
 #[test]
-fn a_database_that_cannot_be_reached_ends_with_5() {
+fn a_database_that_cannot_be_reached_ends_with_5_at_once() {
+    let took = refused_start("postgres://nobody@127.0.0.1:1/none", "0");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn a_database_that_says_nothing_ends_with_5_after_a_moment() {
+    // The system takes the connection; nobody ever answers on it.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let took = refused_start(&format!("postgres://nobody@127.0.0.1:{port}/none"), "0");
+    assert!(took > Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
+#[test]
+fn a_database_is_waited_for_as_long_as_the_settings_say() {
+    let took = refused_start("postgres://nobody@127.0.0.1:1/none", "3s");
+    assert!(took > Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
+/// How long a start took to be refused.
+fn refused_start(url: &str, wait: &str) -> Duration {
     let home = Home::new();
+    let wait = format!("database.startWait={wait}");
+    let begun = Instant::now();
     let ran = home.run(&[
         "serve",
         "--data-dir",
         "data",
         "--database-url",
-        "postgres://nobody@127.0.0.1:1/none",
+        url,
         "--set",
-        "database.startWait=0",
+        &wait,
     ]);
+    let took = begun.elapsed();
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     assert!(ran.stderr.contains("step 5"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot be reached"), "{}", ran.stderr);
+    took
 }

@@ -355,6 +355,27 @@ pub const SETTINGS: &[Setting] = &[
         "How long an abort waits for spokes to confirm that they stopped.",
     ),
     setting(
+        "calls.maxAge",
+        duration(0, 3_650 * DAY),
+        "30d",
+        "Recorded calls older than this are removed, a tree at a time. 0 = kept for ever.",
+    )
+    .live(),
+    setting(
+        "calls.failedMaxAge",
+        duration(0, 3_650 * DAY),
+        "90d",
+        "Trees of calls in which one failed are kept this long instead. 0 = kept for ever.",
+    )
+    .live(),
+    setting(
+        "calls.maxRows",
+        integer(0, 1_000_000_000_000),
+        "0",
+        "Recorded calls that are kept at most; the oldest trees are removed first. 0 = no limit.",
+    )
+    .live(),
+    setting(
         "dispatch.queuePerOperation",
         integer(0, 1_000_000),
         "1000",

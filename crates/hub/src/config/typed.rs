@@ -183,6 +183,14 @@ pub struct CallsConfig {
     /// How long an abort waits for confirmations.
     #[serde(deserialize_with = "millis")]
     pub abort_wait: Duration,
+    /// Age at which recorded calls are removed; zero = never.
+    #[serde(deserialize_with = "millis")]
+    pub max_age: Duration,
+    /// The same for trees in which a call failed.
+    #[serde(deserialize_with = "millis")]
+    pub failed_max_age: Duration,
+    /// Recorded calls that are kept at most; zero = all.
+    pub max_rows: u64,
 }
 
 /// Section `dispatch`.

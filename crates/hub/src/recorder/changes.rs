@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alkhub_storage::calls::NewCall;
+use alkhub_storage::entity::call_graph_nodes::Model as Node;
 use alkhub_storage::enums::CallStatus;
 use alkhub_storage::ids::{AccountId, OperationId};
+use alkhub_storage::time::DateTimeUtc;
 use tokio::sync::broadcast;
 
 /// Changes that are held for those who come back.
@@ -24,7 +26,7 @@ pub(crate) struct Change {
     pub(crate) account: Option<AccountId>,
     pub(crate) project: Option<String>,
     pub(crate) status: CallStatus,
-    pub(crate) at: alkhub_storage::time::DateTimeUtc,
+    pub(crate) at: DateTimeUtc,
 }
 
 impl Change {
@@ -42,6 +44,22 @@ impl Change {
                 .map(ToOwned::to_owned),
             status,
             at: alkhub_storage::time::now(),
+        }
+    }
+}
+
+impl Change {
+    /// A row that was changed past the recorder.
+    pub(crate) fn of_row(node: &Node, status: CallStatus, at: DateTimeUtc) -> Self {
+        Self {
+            seq: 0,
+            request_id: node.request_id.clone(),
+            parent: node.parent_request_id.clone(),
+            operation: node.operation_id.clone(),
+            account: node.caller_account_id.clone(),
+            project: node.metadata.text("projectId").map(ToOwned::to_owned),
+            status,
+            at,
         }
     }
 }
@@ -68,7 +86,8 @@ impl Default for Changes {
 }
 
 impl Changes {
-    pub(super) fn publish(&self, changes: Vec<Change>) {
+    /// Tells watchers; after the commit.
+    pub(crate) fn publish(&self, changes: Vec<Change>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         for mut change in changes {
             held.last += 1;

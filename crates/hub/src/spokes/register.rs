@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::offers::{self, Accepted, RefusedOperation};
 use super::{Limits, default_limits};
 use crate::audit::{self, Action, Entry};
+use crate::auth::Principal;
 use crate::connections::{Close, Connection};
 use crate::error::{HubError, NOT_FOUND};
 use crate::links::SpokeLink;
@@ -112,6 +113,8 @@ pub(super) async fn register(call: Call, input: Arc<Register>) -> Result<Registe
     let principal = call.principal()?;
     let (accepted, refused) = offers::sort(&state, principal, provider.as_ref(), &owner, &offered)?;
 
+    let labels = labels_of(principal, &input);
+
     let transaction = call.begin().await?;
     let row = queries::connect_spoke(
         &transaction,
@@ -126,7 +129,7 @@ pub(super) async fn register(call: Call, input: Arc<Register>) -> Result<Registe
                 .with("instanceId", state.instance.id.to_string())
                 .with("connectionId", connection.id.to_string())
                 .with("limits", json!(input.limits))
-                .with("labels", json!(input.labels)),
+                .with("labels", json!(labels)),
         },
     )
     .await?;
@@ -139,7 +142,7 @@ pub(super) async fn register(call: Call, input: Arc<Register>) -> Result<Registe
     audit::write(&transaction, &call.actor()?, Action::SpokeRegistered, entry).await?;
     transaction.commit().await?;
 
-    let (link, waiting) = link(&state, &row, &connection, &input);
+    let (link, waiting) = link(&state, &row, &connection, &input, labels);
     let resumed = waiting.is_some();
     let names = offer(&state, &provider, &owner, accepted, rows, &link)?;
     connection.become_spoke(Arc::clone(&link));
@@ -259,6 +262,18 @@ fn connection_of(call: &Call) -> Result<Arc<Connection>, HubError> {
     })
 }
 
+/// What the spoke says, and what the invitation of its key said.
+fn labels_of(principal: &Principal, input: &Register) -> BTreeMap<String, String> {
+    let mut labels = input.labels.clone();
+    let invited = principal.key.metadata.get("labels").and_then(Value::as_object);
+    for (name, value) in invited.into_iter().flatten() {
+        if let Some(value) = value.as_str() {
+            labels.insert(name.clone(), value.to_owned());
+        }
+    }
+    labels
+}
+
 fn check(state: &State, input: &Register) -> Result<String, HubError> {
     let mut issues = Issues::default();
     let name = issues.take(rules::name("/name", &input.name));
@@ -283,7 +298,7 @@ fn check(state: &State, input: &Register) -> Result<String, HubError> {
     Ok(name.unwrap_or_default())
 }
 
-fn check_labels(issues: &mut Issues, labels: &BTreeMap<String, String>) {
+pub(super) fn check_labels(issues: &mut Issues, labels: &BTreeMap<String, String>) {
     if labels.len() > LABELS {
         issues.add(Issue::new(
             "/labels",
@@ -465,6 +480,7 @@ fn link(
     row: &Spoke,
     connection: &Arc<Connection>,
     input: &Register,
+    labels: BTreeMap<String, String>,
 ) -> (Arc<SpokeLink>, Option<Vec<RequestId>>) {
     let limit = input
         .limits
@@ -490,7 +506,7 @@ fn link(
             (link, None)
         }
     };
-    link.set_labels(input.labels.clone());
+    link.set_labels(labels);
     link.set_draining(row.metadata.get("drain") == Some(&Value::Bool(true)));
     link.seen.note(crate::connections::now_ms(), None);
     (link, waiting)

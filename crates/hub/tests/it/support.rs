@@ -202,6 +202,26 @@ impl TestHub {
         organization.id
     }
 
+    /// A spoke that was connected once, bound to a project.
+    pub(crate) async fn spoke(&self, account: &AccountId, project: &str) -> String {
+        let database: &Database = &self.database;
+        let transaction = database.begin().await.expect("a transaction");
+        let new = alkhub_storage::spokes::NewSpoke {
+            id: None,
+            account_id: account.clone(),
+            project_id: Some(project.into()),
+            name: "box".to_owned(),
+            spoke_type: alkhub_storage::enums::SpokeType::Custom,
+            host_info: None,
+            metadata: alkhub_storage::json::Metadata::new(),
+        };
+        let spoke = alkhub_storage::spokes::connect_spoke(&transaction, new)
+            .await
+            .expect("a spoke");
+        transaction.commit().await.expect("commit");
+        spoke.id.to_string()
+    }
+
     /// Makes an account a member of an organization.
     pub(crate) async fn member(
         &self,

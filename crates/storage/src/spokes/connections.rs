@@ -63,6 +63,8 @@ pub struct SpokeFilter {
     pub status: Option<SpokeStatus>,
     /// Of this sort.
     pub spoke_type: Option<SpokeType>,
+    /// One of these.
+    pub ids: Option<Vec<SpokeId>>,
 }
 
 /// Whose sockets are closed.
@@ -202,6 +204,9 @@ pub async fn spokes(
     }
     if let Some(kind) = filter.spoke_type {
         select = select.filter(Column::SpokeType.eq(kind));
+    }
+    if let Some(ids) = &filter.ids {
+        select = select.filter(Engine::of(db).one_of(column("spokes", "id"), ids));
     }
     page::by_creation(db, select, "spokes", filter, request, |row| {
         (row.created_at, row.id.to_string())

@@ -123,6 +123,28 @@ pub async fn operation_by_id(
     Ok(Entity::find_by_id(id.clone()).one(db).await?)
 }
 
+/// The definitions with these ids.
+pub async fn operations_by_ids(
+    db: &impl ConnectionTrait,
+    ids: &[OperationId],
+) -> Result<Vec<Model>, StorageError> {
+    Ok(Entity::find()
+        .filter(Engine::of(db).one_of(column("operations", "id"), ids))
+        .all(db)
+        .await?)
+}
+
+/// Every definition of a namespace.
+pub async fn operations_of_namespace(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+) -> Result<Vec<Model>, StorageError> {
+    Ok(Entity::find()
+        .filter(Column::Namespace.eq(namespace))
+        .all(db)
+        .await?)
+}
+
 /// Definitions by full name, without the one that stands for removed ones.
 pub async fn operations(
     db: &impl ConnectionTrait,
