@@ -38,9 +38,9 @@ impl Adjacency {
         Self { starts, neighbours }
     }
 
-    /// Brings neighbours whose id is an array index to the front, ascending; `edges`, unless it
-    /// is empty, along with them.
-    pub(super) fn sort(&mut self, edges: &mut [u32], array_indexes: &[u32]) {
+    /// Brings neighbours whose id is an array index to the front, ascending; what is known of each
+    /// edge along with them.
+    pub(super) fn sort<E: Copy>(&mut self, edges: &mut [E], array_indexes: &[u32]) {
         let mut sorted = Vec::new();
         for node in 0..self.starts.len() - 1 {
             let range = self.range(node as u32);
@@ -51,21 +51,14 @@ impl Adjacency {
             {
                 continue;
             }
-            let edges = edges.get_mut(range).unwrap_or_default();
+            let edges = &mut edges[range];
             sorted.clear();
-            sorted.extend(
-                neighbours
-                    .iter()
-                    .enumerate()
-                    .map(|(at, n)| (*n, edges.get(at).copied())),
-            );
+            sorted.extend(neighbours.iter().copied().zip(edges.iter().copied()));
             // Stable: the others stay in the order of their edges.
             sorted.sort_by_key(|(n, _)| array_indexes[*n as usize]);
             for (place, (neighbour, edge)) in sorted.iter().enumerate() {
                 neighbours[place] = *neighbour;
-                if let Some(edge) = edge {
-                    edges[place] = *edge;
-                }
+                edges[place] = *edge;
             }
         }
     }
@@ -74,17 +67,30 @@ impl Adjacency {
 /// Nodes whose edges are grouped together; what is known of so many is close to the processor.
 const BUCKET: usize = 1 << 14;
 
-/// Groups edges `(own end, other end, slot)` by their own end, each group in the given order; the
-/// slots too if they are wanted.
-pub(super) fn grouped(
+/// Groups edges `(own end, other end, what else is known)` by their own end, each group in the
+/// given order.
+pub(super) fn grouped<E: Copy + Default>(
     count: usize,
     edge_count: usize,
-    edges: impl Iterator<Item = (u32, u32, u32)> + Clone,
-    with_slots: bool,
-) -> (Adjacency, Vec<u32>) {
+    edges: impl Iterator<Item = (u32, u32, E)> + Clone,
+) -> (Adjacency, Vec<E>) {
     let mut starts = vec![0_u32; count + 1];
+    if edges.clone().is_sorted_by_key(|(own, _, _)| own) {
+        // Whoever builds from tasks has the edges in the order of one of their ends.
+        let mut neighbours = Vec::with_capacity(edge_count);
+        let mut known = Vec::with_capacity(edge_count);
+        for (own, other, edge) in edges {
+            neighbours.push(other);
+            known.push(edge);
+            starts[own as usize + 1] += 1;
+        }
+        for node in 0..count {
+            starts[node + 1] += starts[node];
+        }
+        return (Adjacency { starts, neighbours }, known);
+    }
     let mut neighbours = vec![0_u32; edge_count];
-    let mut slots = vec![0_u32; if with_slots { edge_count } else { 0 }];
+    let mut known = vec![E::default(); edge_count];
     if count <= 2 * BUCKET {
         let mut fill = vec![0; count];
         group(
@@ -92,10 +98,10 @@ pub(super) fn grouped(
             0,
             &mut fill,
             &mut neighbours,
-            &mut slots,
+            &mut known,
             edges,
         );
-        return (Adjacency { starts, neighbours }, slots);
+        return (Adjacency { starts, neighbours }, known);
     }
     // With many nodes nearly every edge would touch memory that is far away. So the edges are
     // first dealt to buckets of neighbouring nodes, one bucket after the other in one list.
@@ -106,7 +112,7 @@ pub(super) fn grouped(
     for bucket in 1..bucket_starts.len() {
         bucket_starts[bucket] += bucket_starts[bucket - 1];
     }
-    let mut dealt = vec![(0, 0, 0); edge_count];
+    let mut dealt = vec![(0, 0, E::default()); edge_count];
     let mut fill = bucket_starts.clone();
     for edge in edges {
         let at = &mut fill[edge.0 as usize / BUCKET];
@@ -116,28 +122,27 @@ pub(super) fn grouped(
     let mut counts = vec![0; BUCKET];
     for (bucket, range) in bucket_starts.windows(2).enumerate() {
         let nodes = bucket * BUCKET..((bucket + 1) * BUCKET).min(count);
-        let slots = slots.get_mut(range[0]..range[1]).unwrap_or_default();
         group(
             &mut starts[nodes.start..=nodes.end],
             nodes.start as u32,
             &mut counts[..nodes.len()],
             &mut neighbours[range[0]..range[1]],
-            slots,
+            &mut known[range[0]..range[1]],
             dealt[range[0]..range[1]].iter().copied(),
         );
     }
-    (Adjacency { starts, neighbours }, slots)
+    (Adjacency { starts, neighbours }, known)
 }
 
 /// Groups the edges of the nodes from `first` on. `starts` begins with the number of edges before
 /// them and gets one more entry for each node.
-fn group(
+fn group<E>(
     starts: &mut [u32],
     first: u32,
     fill: &mut [u32],
     neighbours: &mut [u32],
-    slots: &mut [u32],
-    edges: impl Iterator<Item = (u32, u32, u32)> + Clone,
+    known: &mut [E],
+    edges: impl Iterator<Item = (u32, u32, E)> + Clone,
 ) {
     fill.fill(0);
     for (own, _, _) in edges.clone() {
@@ -148,12 +153,10 @@ fn group(
         starts[node + 1] = starts[node] + fill[node];
         fill[node] = starts[node] - before;
     }
-    for (own, other, slot) in edges {
+    for (own, other, edge) in edges {
         let at = &mut fill[(own - first) as usize];
         neighbours[*at as usize] = other;
-        if let Some(place) = slots.get_mut(*at as usize) {
-            *place = slot;
-        }
+        known[*at as usize] = edge;
         *at += 1;
     }
 }

@@ -51,15 +51,13 @@ impl Layout {
         let numeric = array_indexes.iter().any(|index| *index != NONE);
         let ends = |edge: &Edge| (place_of(edge.from), place_of(edge.to));
         let out = || {
-            let edges = graph.edges.iter().map(ends);
-            let (mut out, _) = grouped(
-                count,
-                graph.edge_count(),
-                edges.map(|(from, to)| (from, to, 0)),
-                false,
-            );
+            let edges = graph.edges.iter().map(|edge| {
+                let (from, to) = ends(edge);
+                (from, to, ())
+            });
+            let (mut out, mut nothing) = grouped(count, graph.edge_count(), edges);
             if numeric {
-                out.sort(&mut [], &array_indexes);
+                out.sort(&mut nothing, &array_indexes);
             }
             out
         };
@@ -69,7 +67,7 @@ impl Layout {
                 let (from, to) = ends(edge);
                 (to, from, slot)
             });
-            let (mut inn, mut in_edges) = grouped(count, graph.edge_count(), edges, true);
+            let (mut inn, mut in_edges) = grouped(count, graph.edge_count(), edges);
             if numeric {
                 inn.sort(&mut in_edges, &array_indexes);
             }
