@@ -141,19 +141,22 @@ pub async fn sync_tasks_with_bodies(
     let rewired = sync.rewire(db, &wanted).await?;
     drop(wanted);
     sync.write_rows(db, project, files, body, &rewired).await?;
-    super::insert_dependencies(db, std::mem::take(&mut sync.new_edges)).await?;
+    sync.write_edges(db).await?;
     Ok(sync.finish())
 }
 
 struct Sync {
-    /// Id of every slug that is a task once the sync is done.
-    ids: HashMap<String, TaskId>,
+    /// Number of every slug that is a task once the sync is done.
+    ids: HashMap<String, u32>,
+    /// Ids by number.
+    numbered: Vec<TaskId>,
     /// Slugs that have a row.
     known: HashSet<String>,
     /// What rows without a file among these wait for.
     waiting: Vec<(String, Vec<String>)>,
     pruned: Vec<TaskId>,
-    new_edges: Vec<NewDependency>,
+    /// Prerequisite and dependent, by number: there may be very many.
+    new_edges: Vec<(u32, u32)>,
     report: SyncReport,
 }
 
@@ -187,6 +190,7 @@ impl Sync {
         let in_files: HashSet<&str> = files.iter().map(|file| file.slug.as_str()).collect();
         let mut sync = Self {
             ids: HashMap::with_capacity(rows.len() + files.len()),
+            numbered: Vec::with_capacity(rows.len() + files.len()),
             known: HashSet::with_capacity(rows.len()),
             waiting: Vec::new(),
             pruned: Vec::new(),
@@ -209,14 +213,30 @@ impl Sync {
                 sync.waiting.push((row.slug.clone(), names));
             }
             sync.known.insert(row.slug.clone());
-            sync.ids.insert(row.slug, row.id);
+            sync.number(row.slug, row.id)?;
         }
         for file in files {
-            sync.ids
-                .entry(file.slug.clone())
-                .or_insert_with(TaskId::random);
+            if !sync.ids.contains_key(&file.slug) {
+                sync.number(file.slug.clone(), TaskId::random())?;
+            }
         }
         Ok(sync)
+    }
+
+    fn number(&mut self, slug: String, id: TaskId) -> Result<(), StorageError> {
+        let number = u32::try_from(self.numbered.len())
+            .map_err(|_| StorageError::unexpected("four thousand million tasks"))?;
+        self.ids.insert(slug, number);
+        self.numbered.push(id);
+        Ok(())
+    }
+
+    fn id(&self, number: u32) -> Option<&TaskId> {
+        self.numbered.get(usize::try_from(number).ok()?)
+    }
+
+    fn id_of(&self, slug: &str) -> Option<&TaskId> {
+        self.id(*self.ids.get(slug)?)
     }
 
     /// What every dependent waits for: those of the files as they say, and those without a file whose
@@ -266,12 +286,12 @@ impl Sync {
         &mut self,
         db: &impl ConnectionTrait,
         wanted: &[Wanted<'_>],
-    ) -> Result<HashSet<String>, StorageError> {
+    ) -> Result<HashSet<u32>, StorageError> {
         let mut rewired = HashSet::new();
         for chunk in wanted.chunks(CHUNK) {
             let dependents: Vec<&TaskId> = chunk
                 .iter()
-                .filter_map(|wanted| self.ids.get(wanted.dependent.as_ref()))
+                .filter_map(|wanted| self.id_of(&wanted.dependent))
                 .collect();
             let mut present: HashMap<TaskId, HashMap<TaskId, TaskDependencyId>> = HashMap::new();
             for edge in known_edges(db, &dependents).await? {
@@ -282,25 +302,28 @@ impl Sync {
             }
             let mut gone = Vec::new();
             for wanted in chunk {
-                let Some(dependent) = self.ids.get(wanted.dependent.as_ref()).cloned() else {
+                let Some(dependent) = self.ids.get(wanted.dependent.as_ref()).copied() else {
                     continue;
                 };
-                let mut kept = present.remove(&dependent).unwrap_or_default();
+                let mut kept = self
+                    .id(dependent)
+                    .and_then(|id| present.remove(id))
+                    .unwrap_or_default();
                 let before = (self.new_edges.len(), gone.len());
                 for slug in &wanted.prerequisites {
-                    let Some(prerequisite) = self.ids.get(slug.as_ref()) else {
+                    let Some(prerequisite) = self.ids.get(slug.as_ref()).copied() else {
                         continue;
                     };
-                    if kept.remove(prerequisite).is_none() {
-                        self.new_edges
-                            .push(NewDependency::new(prerequisite.clone(), dependent.clone()));
+                    let is_kept = self.id(prerequisite).and_then(|id| kept.remove(id));
+                    if is_kept.is_none() {
+                        self.new_edges.push((prerequisite, dependent));
                     }
                 }
                 if wanted.from_file {
                     gone.extend(kept.into_values());
                 }
                 if before != (self.new_edges.len(), gone.len()) {
-                    rewired.insert(wanted.dependent.clone().into_owned());
+                    rewired.insert(dependent);
                 }
             }
             if !gone.is_empty() {
@@ -317,7 +340,7 @@ impl Sync {
         project: &ProjectId,
         files: Vec<TaskFile>,
         body: impl Fn(usize) -> Option<String>,
-        rewired: &HashSet<String>,
+        rewired: &HashSet<u32>,
     ) -> Result<(), StorageError> {
         let mut missing: HashMap<String, Vec<String>> = HashMap::new();
         for reference in &self.report.missing {
@@ -353,11 +376,12 @@ impl Sync {
             let mut changed = Vec::new();
             for file in chunk {
                 let unknown = missing.remove(&file.slug).unwrap_or_default();
-                let rewired = rewired.contains(&file.slug);
+                let number = self.ids.get(&file.slug);
+                let rewired = number.is_some_and(|number| rewired.contains(number));
                 match rows.remove(&file.slug) {
                     None => {
                         self.report.inserted.push(file.slug.clone());
-                        let id = self.ids.get(&file.slug).cloned();
+                        let id = self.id_of(&file.slug).cloned();
                         changed.push(new_row(project, id, file, unknown, now));
                     }
                     Some(row) => {
@@ -374,6 +398,20 @@ impl Sync {
             upsert_tasks(db, changed).await?;
         }
         self.write_notes(db, project).await
+    }
+
+    async fn write_edges(&mut self, db: &impl ConnectionTrait) -> Result<(), StorageError> {
+        let edges = std::mem::take(&mut self.new_edges);
+        for chunk in edges.chunks(2 * CHUNK) {
+            let ends = |(from, to): &(u32, u32)| {
+                Some(NewDependency::new(
+                    self.id(*from)?.clone(),
+                    self.id(*to)?.clone(),
+                ))
+            };
+            super::insert_dependencies(db, chunk.iter().filter_map(ends).collect()).await?;
+        }
+        Ok(())
     }
 
     /// Takes prerequisites that are tasks now out of the notes of rows without a file.
