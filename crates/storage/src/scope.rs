@@ -3,8 +3,11 @@
 //! The scope becomes part of the `where`, never a filter afterwards, so that pages and counts are those
 //! of the asker. Who may write is the hub's question, not the database's.
 
-use sea_orm::Condition;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{
+    Alias, Expr, ExprTrait, PostgresQueryBuilder, Query, QueryBuilder as _, SelectStatement,
+    SimpleExpr, SqlWriterValues, SqliteQueryBuilder,
+};
+use sea_orm::{Condition, Value};
 
 use crate::engine::Engine;
 use crate::ids::{AccountId, ClientId, OrganizationId, ProjectId, SessionId, SpokeId};
@@ -223,6 +226,22 @@ impl Scope {
         Condition::any()
             .add(column("call_graph_nodes", "caller_account_id").eq(limits.account.as_str()))
             .add(project.in_subquery(self.visible_projects(engine)))
+    }
+
+    /// The same as text of SQL over the unaliased table, with its values: those are the first parameters
+    /// of the statement, `$1` and on.
+    pub(crate) fn calls_sql(&self, engine: Engine) -> (String, Vec<Value>) {
+        if *self == Self::All {
+            return ("1 = 1".to_owned(), Vec::new());
+        }
+        let condition = Expr::from(self.calls(engine));
+        let mut writer = SqlWriterValues::new("$", true);
+        match engine {
+            Engine::Sqlite => SqliteQueryBuilder.prepare_expr(&condition, &mut writer),
+            Engine::Postgres => PostgresQueryBuilder.prepare_expr(&condition, &mut writer),
+        }
+        let (text, values) = writer.into_parts();
+        (text, values.0)
     }
 
     /// `select id from projects` of what is visible.

@@ -1,11 +1,10 @@
 //! Lists of calls.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::Serialize;
 
+use super::lookups::{brief, without_payload};
 use super::statistics::duration_sql;
 use crate::engine::Engine;
 use crate::entity::call_graph_nodes::{Column, Entity, Model};
@@ -104,34 +103,34 @@ pub async fn calls(
     if let Some(to) = filter.to {
         select = select.filter(Column::CreatedAt.lt(to));
     }
-    let mut select = select.select_only();
-    for column in Column::iter() {
-        select = match column {
-            Column::Input | Column::Output => {
-                select.expr_as(Expr::cust(null_json(engine)), column.as_str())
-            }
-            other => select.column(other),
-        };
-    }
+    let select = brief(select, engine);
     page::by_creation(db, select, "call_graph_nodes", filter, request, |row| {
         (row.created_at, row.id.to_string())
     })
     .await
 }
 
-/// Calls that are pending or running since before a moment, the oldest first.
+/// Calls that are pending or running since before a moment, of those the asker may see, the oldest
+/// first; without input and output.
 pub async fn stuck_calls(
     db: &impl ConnectionTrait,
+    scope: &Scope,
     older_than: DateTimeUtc,
     limit: u16,
 ) -> Result<Vec<Model>, StorageError> {
+    let engine = Engine::of(db);
+    let (visible, mut values) = scope.calls_sql(engine);
+    values.extend([older_than.into(), i64::from(limit).into()]);
     let text = format!(
-        "select * from call_graph_nodes {} where status in ('pending', 'running')
-           and coalesce(started_at, created_at) < $1
-         order by coalesce(started_at, created_at), id limit $2",
-        by_status(Engine::of(db))
+        "select {} from call_graph_nodes {} where status in ('pending', 'running')
+           and coalesce(started_at, created_at) < ${} and ({visible})
+         order by coalesce(started_at, created_at), id limit ${}",
+        without_payload(engine),
+        by_status(engine),
+        values.len() - 1,
+        values.len(),
     );
-    sql::all(db, &text, [older_than.into(), i64::from(limit).into()]).await
+    sql::all(db, &text, values).await
 }
 
 /// Calls that are pending or running, oldest first; with `owner` only those of that hub process.
@@ -160,12 +159,5 @@ fn by_status(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => "indexed by idx_call_graph_nodes_status",
         Engine::Postgres => "",
-    }
-}
-
-fn null_json(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Sqlite => "null",
-        Engine::Postgres => "cast(null as jsonb)",
     }
 }

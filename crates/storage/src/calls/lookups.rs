@@ -1,9 +1,11 @@
 //! Single calls, what they called, and what called them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IdenStatic, Iterable, QueryFilter,
+    QueryOrder, QuerySelect, Select,
 };
 
 use crate::engine::Engine;
@@ -14,18 +16,22 @@ use crate::ids::CallGraphNodeId;
 use crate::scope::{Scope, column};
 use crate::sql;
 
-/// Deepest walk: nesting is far less, so this only ends walks over damaged rows.
-const DEEPEST: u32 = 100;
-/// Most calls of a tree.
-const MOST: u32 = 5_000;
+const TABLE: &str = "call_graph_nodes";
+/// Deepest walk: nesting is far less, so this only ends walks over damaged rows. One step more than is
+/// shown.
+const DEEPEST: u32 = 101;
+/// Most calls of a tree, one more than is shown.
+const MOST: u32 = 5_001;
 
-/// A call and how far it is from the root that was asked for.
+/// A call and how far it is from the one that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TreeNode {
-    /// The call.
+    /// The call, without input and output.
     pub node: nodes::Model,
-    /// Steps from the root, which has 0.
+    /// Steps from the one asked for, which has 0.
     pub depth: u32,
+    /// Whether the asker may see it; of others nothing but status and times may be told.
+    pub visible: bool,
 }
 
 /// A call and everything it called.
@@ -72,9 +78,11 @@ pub async fn call_by_id(
         .await?)
 }
 
-/// A call and what it called, down to `depth` steps, at most `limit` calls (5,000 at most).
+/// A call and what it called, down to `depth` steps, at most `limit` calls (5,001 at most, one more than
+/// is shown, so that a cut is noticed).
 ///
-/// Empty when the call is not there or not visible.
+/// Calls the asker may not see are among them, marked, so that the tree keeps its shape: whoever asks
+/// makes sure first that the call at the top may be asked for. Empty when it is not there.
 pub async fn call_tree(
     db: &impl ConnectionTrait,
     scope: &Scope,
@@ -82,13 +90,8 @@ pub async fn call_tree(
     depth: u32,
     limit: u32,
 ) -> Result<CallTree, StorageError> {
-    #[derive(FromQueryResult)]
-    struct Step {
-        id: CallGraphNodeId,
-        depth: i64,
-    }
     let limit = limit.clamp(1, MOST);
-    let steps: Vec<Step> = sql::all(
+    let mut steps: Vec<Step> = sql::all(
         db,
         "with recursive t(id, depth) as (
              select id, cast(0 as bigint) from call_graph_nodes where request_id = $1
@@ -108,27 +111,8 @@ pub async fn call_tree(
     .await?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let truncated = steps.len() > most;
-    let ids: Vec<&CallGraphNodeId> = steps.iter().take(most).map(|step| &step.id).collect();
-    let mut found = visible(db, scope, &ids).await?;
-    let nodes: Vec<TreeNode> = steps
-        .iter()
-        .take(most)
-        .filter_map(|step| {
-            let node = found.remove(&step.id)?;
-            Some(TreeNode {
-                node,
-                depth: u32::try_from(step.depth).unwrap_or(u32::MAX),
-            })
-        })
-        .collect();
-    // Whoever may not see the call itself sees nothing of what it called.
-    if nodes.first().is_none_or(|root| root.depth > 0) {
-        return Ok(CallTree {
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            truncated: false,
-        });
-    }
+    steps.truncate(most);
+    let nodes = marked(db, scope, &steps).await?;
     let kept: Vec<&CallGraphNodeId> = nodes.iter().map(|node| &node.node.id).collect();
     let engine = Engine::of(db);
     let edges = edges::Entity::find()
@@ -146,16 +130,12 @@ pub async fn call_tree(
     })
 }
 
-/// What called a call, the nearest first, as far as it is recorded and visible.
+/// What called a call, the nearest first, as far as it is recorded; marked as in [`call_tree`].
 pub async fn call_ancestors(
     db: &impl ConnectionTrait,
     scope: &Scope,
     request_id: &str,
-) -> Result<Vec<nodes::Model>, StorageError> {
-    #[derive(FromQueryResult)]
-    struct Step {
-        id: CallGraphNodeId,
-    }
+) -> Result<Vec<TreeNode>, StorageError> {
     let steps: Vec<Step> = sql::all(
         db,
         "with recursive t(id, parent_request_id, depth) as (
@@ -166,16 +146,11 @@ pub async fn call_ancestors(
              join call_graph_nodes p on p.request_id = t.parent_request_id
              where t.depth < $2
          )
-         select id from t where depth > 0 order by depth",
+         select id, depth from t where depth > 0 order by depth",
         [request_id.into(), i64::from(DEEPEST).into()],
     )
     .await?;
-    let ids: Vec<&CallGraphNodeId> = steps.iter().map(|step| &step.id).collect();
-    let mut found = visible(db, scope, &ids).await?;
-    Ok(steps
-        .iter()
-        .filter_map(|step| found.remove(&step.id))
-        .collect())
+    marked(db, scope, &steps).await
 }
 
 /// Edges that begin at a call.
@@ -212,16 +187,74 @@ async fn edges_at(
         .await?)
 }
 
-async fn visible(
+/// A row that a walk came to.
+#[derive(FromQueryResult)]
+struct Step {
+    id: CallGraphNodeId,
+    depth: i64,
+}
+
+/// The calls of a walk in its order, each with whether the asker may see it.
+async fn marked(
     db: &impl ConnectionTrait,
     scope: &Scope,
-    ids: &[&CallGraphNodeId],
-) -> Result<HashMap<CallGraphNodeId, nodes::Model>, StorageError> {
+    steps: &[Step],
+) -> Result<Vec<TreeNode>, StorageError> {
     let engine = Engine::of(db);
-    let rows = nodes::Entity::find()
-        .filter(engine.one_of(column("call_graph_nodes", "id"), ids))
-        .filter(scope.calls(engine))
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+    let ids: Vec<&CallGraphNodeId> = steps.iter().map(|step| &step.id).collect();
+    let among = || nodes::Entity::find().filter(engine.one_of(column(TABLE, "id"), &ids));
+    let rows = brief(among(), engine).all(db).await?;
+    let seen: Option<HashSet<CallGraphNodeId>> = match scope {
+        Scope::All => None,
+        Scope::Limited(_) => {
+            let seen: Vec<CallGraphNodeId> = among()
+                .filter(scope.calls(engine))
+                .select_only()
+                .column(nodes::Column::Id)
+                .into_tuple()
+                .all(db)
+                .await?;
+            Some(seen.into_iter().collect())
+        }
+    };
+    let mut found: HashMap<CallGraphNodeId, nodes::Model> =
+        rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+    Ok(steps
+        .iter()
+        .filter_map(|step| {
+            Some(TreeNode {
+                node: found.remove(&step.id)?,
+                depth: u32::try_from(step.depth).unwrap_or(u32::MAX),
+                visible: seen.as_ref().is_none_or(|seen| seen.contains(&step.id)),
+            })
+        })
+        .collect())
+}
+
+/// Reads input and output as null: together they may be a thousand times what a list needs.
+pub(super) fn brief(select: Select<nodes::Entity>, engine: Engine) -> Select<nodes::Entity> {
+    nodes::Column::iter().fold(select.select_only(), |select, column| match column {
+        nodes::Column::Input | nodes::Column::Output => {
+            select.expr_as(Expr::cust(null_json(engine)), column.as_str())
+        }
+        other => select.column(other),
+    })
+}
+
+/// The same as the columns of a statement written as text.
+pub(super) fn without_payload(engine: Engine) -> String {
+    let columns = nodes::Column::iter().map(|column| match column {
+        nodes::Column::Input | nodes::Column::Output => {
+            format!("{} as {}", null_json(engine), column.as_str())
+        }
+        other => format!("{TABLE}.{}", other.as_str()),
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+fn null_json(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "null",
+        Engine::Postgres => "cast(null as jsonb)",
+    }
 }

@@ -31,6 +31,8 @@ pub struct PruneRequest {
     pub after: Option<PrunePosition>,
     /// Most calls to remove, 1,000 for one transaction.
     pub limit: u32,
+    /// Stop behind the tree with which so many calls are gone.
+    pub enough: Option<u64>,
 }
 
 /// What was removed.
@@ -44,6 +46,8 @@ pub struct Pruned {
     pub edges: u64,
     /// Where to go on; none when everything was looked at.
     pub next: Option<PrunePosition>,
+    /// Of the tree to go on with some calls are gone and others are left.
+    pub partial: bool,
 }
 
 #[derive(FromQueryResult)]
@@ -72,7 +76,7 @@ pub async fn prune_calls(
     let complete = i64::try_from(roots.len()).unwrap_or(i64::MAX) < TREES;
     for root in roots {
         let room = limit - pruned.nodes;
-        if room == 0 {
+        if room == 0 || request.enough.is_some_and(|enough| pruned.nodes >= enough) {
             pruned.next = after;
             return Ok(pruned);
         }
@@ -93,6 +97,7 @@ pub async fn prune_calls(
         pruned.nodes += nodes;
         pruned.edges += edges;
         if !whole {
+            pruned.partial = true;
             pruned.next = after;
             return Ok(pruned);
         }

@@ -7,8 +7,11 @@ use crate::entity::call_graph_nodes::Model;
 use crate::enums::CallStatus;
 use crate::error::StorageError;
 use crate::ids::OperationId;
+use crate::scope::Scope;
 use crate::time::DateTimeUtc;
 use crate::{row, sql};
+
+use super::lookups::without_payload;
 
 /// Most buckets of an answer.
 const MOST_BUCKETS: i64 = 10_000;
@@ -89,11 +92,12 @@ pub struct CallStats {
     pub mean_queue: Option<f64>,
 }
 
-/// Numbers of calls in a period.
+/// Numbers of the calls of a period that the asker may see.
 ///
 /// Errors: `Rule` of `range_too_wide` over 10,000 buckets or 2 million calls.
 pub async fn call_stats(
     db: &impl ConnectionTrait,
+    scope: &Scope,
     request: &StatsRequest,
 ) -> Result<Vec<CallStats>, StorageError> {
     let too_wide = || StorageError::Rule {
@@ -105,32 +109,27 @@ pub async fn call_stats(
             return Err(too_wide());
         }
     }
-    let rows = count_calls(db, request.operation.as_ref(), request.from, request.to).await?;
+    let operation = request.operation.as_ref();
+    let rows = count_calls(db, scope, operation, request.from, request.to).await?;
     if rows > MOST_ROWS {
         return Err(too_wide());
     }
     let engine = Engine::of(db);
-    let mut values: Vec<Value> = vec![request.from.into(), request.to.into()];
-    let operation = match &request.operation {
-        Some(id) => {
-            values.push(id.as_str().into());
-            "and operation_id = $3"
-        }
-        None => "",
-    };
+    let range = Range::new(db, scope, operation, request.from, request.to);
     let key = match request.group {
         None => "cast(null as text)".to_owned(),
         Some(StatsGroup::Operation) => "operation_id".to_owned(),
         Some(StatsGroup::Caller) => "caller_account_id".to_owned(),
-        Some(StatsGroup::Provider) => engine.json_text_sql("metadata", "spokeId"),
+        Some(StatsGroup::Provider) => engine.json_text_sql("call_graph_nodes.metadata", "spokeId"),
         Some(StatsGroup::Status) => "status".to_owned(),
     };
     let rows = format!(
         "select {} as bucket_ms, {key} as key, status, {} as ms, {} as queue
-         from call_graph_nodes n where created_at >= $1 and created_at < $2 {operation}",
+         from call_graph_nodes where {}",
         bucket_sql(engine, request.bucket, request.from),
-        duration_sql(engine, "n"),
+        duration_sql(engine, "call_graph_nodes"),
         queue_sql(engine),
+        range.requested(),
     );
     let text = match engine {
         Engine::Postgres => format!(
@@ -160,35 +159,34 @@ pub async fn call_stats(
             rank_sql(99),
         ),
     };
-    sql::all(db, &text, values).await
+    sql::all(db, &text, range.values).await
 }
 
-/// The calls that took longest, with their milliseconds: of one operation by when they were requested,
-/// of all by when they were dispatched. Without input and output only their times are of interest, but
-/// the rows are whole.
+/// The calls that took longest, of those the asker may see, with their milliseconds and without input
+/// and output: of one operation by when they were requested, of all by when they were dispatched.
 pub async fn slowest_calls(
     db: &impl ConnectionTrait,
+    scope: &Scope,
     operation: Option<&OperationId>,
     from: DateTimeUtc,
     to: DateTimeUtc,
     limit: u16,
 ) -> Result<Vec<(Model, u64)>, StorageError> {
     let engine = Engine::of(db);
-    let mut values: Vec<Value> = vec![from.into(), to.into(), i64::from(limit).into()];
-    let range = match operation {
-        Some(id) => {
-            values.push(id.as_str().into());
-            "n.operation_id = $4 and n.created_at >= $1 and n.created_at < $2"
-        }
-        None => "n.started_at >= $1 and n.started_at < $2",
+    let mut range = Range::new(db, scope, operation, from, to);
+    let period = match operation {
+        Some(_) => range.requested(),
+        None => range.dispatched(),
     };
+    let limit = range.also(i64::from(limit));
     let text = format!(
-        "select n.*, {} as ms from call_graph_nodes n
-         where {range} and n.started_at is not null and n.completed_at is not null
-         order by ms desc, n.created_at, n.id limit $3",
-        duration_sql(engine, "n")
+        "select {}, {} as ms from call_graph_nodes
+         where {period} and started_at is not null and completed_at is not null
+         order by ms desc, created_at, id limit {limit}",
+        without_payload(engine),
+        duration_sql(engine, "call_graph_nodes")
     );
-    sql::rows(db, &text, values)
+    sql::rows(db, &text, range.values)
         .await?
         .iter()
         .map(|row| {
@@ -201,37 +199,34 @@ pub async fn slowest_calls(
         .collect()
 }
 
-/// How many calls failed with each code in a period, the most frequent first.
+/// How many calls failed with each code in a period, of those the asker may see; the most frequent
+/// first.
 pub async fn errors_by_code(
     db: &impl ConnectionTrait,
+    scope: &Scope,
     operation: Option<&OperationId>,
     from: DateTimeUtc,
     to: DateTimeUtc,
     limit: u16,
 ) -> Result<Vec<(String, u64)>, StorageError> {
     let engine = Engine::of(db);
-    let code = format!("coalesce({}, '')", engine.json_text_sql("error", "code"));
+    let code = format!("coalesce({}, '')", engine.json_text_sql("call_graph_nodes.error", "code"));
     let ordered = if engine == Engine::Postgres {
         "code collate \"C\""
     } else {
         "code"
     };
-    let mut values: Vec<Value> = vec![from.into(), to.into(), i64::from(limit).into()];
-    let mine = match operation {
-        Some(id) => {
-            values.push(id.as_str().into());
-            "and operation_id = $4"
-        }
-        None => "",
-    };
+    let mut range = Range::new(db, scope, operation, from, to);
+    let limit = range.also(i64::from(limit));
     let text = format!(
         "select code, number from (
              select {code} as code, count(*) as number from call_graph_nodes
-             where status = 'failed' and created_at >= $1 and created_at < $2 {mine}
+             where status = 'failed' and {}
              group by 1) counted
-         order by number desc, {ordered} limit $3"
+         order by number desc, {ordered} limit {limit}",
+        range.requested()
     );
-    sql::rows(db, &text, values)
+    sql::rows(db, &text, range.values)
         .await?
         .iter()
         .map(|row| {
@@ -265,21 +260,20 @@ pub async fn calls_of_operation_count(
     ))
 }
 
-/// How many calls were requested in a period.
+/// How many calls the asker may see were requested in a period.
 pub async fn count_calls(
     db: &impl ConnectionTrait,
+    scope: &Scope,
     operation: Option<&OperationId>,
     from: DateTimeUtc,
     to: DateTimeUtc,
 ) -> Result<u64, StorageError> {
-    let period = "select count(*) from call_graph_nodes where created_at >= $1 and created_at < $2";
-    match operation {
-        None => sql::count(db, period, [from.into(), to.into()]).await,
-        Some(id) => {
-            let text = format!("{period} and operation_id = $3");
-            sql::count(db, &text, [from.into(), to.into(), id.as_str().into()]).await
-        }
-    }
+    let range = Range::new(db, scope, operation, from, to);
+    let text = format!(
+        "select count(*) from call_graph_nodes where {}",
+        range.requested()
+    );
+    sql::count(db, &text, range.values).await
 }
 
 /// How many calls have each status.
@@ -287,6 +281,64 @@ pub async fn count_calls_by_status(
     db: &impl ConnectionTrait,
 ) -> Result<Vec<(CallStatus, u64)>, StorageError> {
     row::count_by(db, "call_graph_nodes", "status", "1 = 1", []).await
+}
+
+/// The part of a `where` that says which calls: those of a period the asker may see, of all operations
+/// or one.
+struct Range {
+    visible: String,
+    operation: bool,
+    /// Number of parameters the scope has.
+    before: usize,
+    values: Vec<Value>,
+}
+
+impl Range {
+    fn new(
+        db: &impl ConnectionTrait,
+        scope: &Scope,
+        operation: Option<&OperationId>,
+        from: DateTimeUtc,
+        to: DateTimeUtc,
+    ) -> Self {
+        let (visible, mut values) = scope.calls_sql(Engine::of(db));
+        let before = values.len();
+        values.extend([from.into(), to.into()]);
+        values.extend(operation.map(|id| Value::from(id.as_str())));
+        Self {
+            visible,
+            operation: operation.is_some(),
+            before,
+            values,
+        }
+    }
+
+    /// Takes one more value; gives its parameter.
+    fn also(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn requested(&self) -> String {
+        self.by("created_at")
+    }
+
+    fn dispatched(&self) -> String {
+        self.by("started_at")
+    }
+
+    fn by(&self, time: &str) -> String {
+        let (from, to, id) = (self.before + 1, self.before + 2, self.before + 3);
+        let operation = match self.operation {
+            true => format!("call_graph_nodes.operation_id = ${id} and "),
+            false => String::new(),
+        };
+        let visible = &self.visible;
+        format!(
+            "{operation}call_graph_nodes.{time} >= ${from} and call_graph_nodes.{time} < ${to}
+             and ({visible})"
+        )
+    }
 }
 
 /// Whole milliseconds a call ran; null when it has no beginning or no end.
@@ -301,8 +353,8 @@ pub(super) fn duration_sql(engine: Engine, table: &str) -> String {
 fn queue_sql(engine: Engine) -> String {
     format!(
         "({} - {})",
-        milliseconds_sql(engine, "n.started_at"),
-        milliseconds_sql(engine, "n.created_at")
+        milliseconds_sql(engine, "call_graph_nodes.started_at"),
+        milliseconds_sql(engine, "call_graph_nodes.created_at")
     )
 }
 
@@ -322,7 +374,7 @@ fn bucket_sql(engine: Engine, bucket: Option<StatsBucket>, from: DateTimeUtc) ->
         None => format!("cast({} as bigint)", from.timestamp_millis()),
         Some(bucket) => {
             let width = bucket.milliseconds();
-            let at = milliseconds_sql(engine, "n.created_at");
+            let at = milliseconds_sql(engine, "call_graph_nodes.created_at");
             format!("({at} - ({at} - {ORIGIN}) % {width})")
         }
     }

@@ -261,7 +261,7 @@ async fn a_tree_is_read_down_and_up() {
         let up = calls::call_ancestors(db.reader(), &Scope::All, "r4")
             .await
             .unwrap();
-        let up: Vec<&str> = up.iter().map(|node| node.request_id.as_str()).collect();
+        let up: Vec<&str> = up.iter().map(|up| up.node.request_id.as_str()).collect();
         assert_eq!(up, ["r3", "r1"]);
         let second = &whole.nodes[1].node.id;
         let from = async |kind| {
@@ -431,7 +431,7 @@ async fn calls_are_listed_by_every_filter() {
         ] {
             assert_eq!(listed(filter.clone()).await.len(), number, "{filter:?}");
         }
-        let stuck = calls::stuck_calls(db.reader(), time::now(), 10)
+        let stuck = calls::stuck_calls(db.reader(), &Scope::All, time::now(), 10)
             .await
             .unwrap();
         assert_eq!(stuck.len(), 1);
@@ -465,7 +465,7 @@ async fn percentiles_are_the_nearest_rank() {
             group: None,
             operation: None,
         };
-        let stats = calls::call_stats(db.reader(), &whole).await.unwrap();
+        let stats = calls::call_stats(db.reader(), &Scope::All, &whole).await.unwrap();
         let all = &stats[0];
         assert_eq!((stats.len(), all.count, all.errors), (1, 21, 4));
         assert_eq!(
@@ -480,7 +480,7 @@ async fn percentiles_are_the_nearest_rank() {
             group: Some(StatsGroup::Status),
             ..whole.clone()
         };
-        let by_status = calls::call_stats(db.reader(), &by_status).await.unwrap();
+        let by_status = calls::call_stats(db.reader(), &Scope::All, &by_status).await.unwrap();
         let found: Vec<(Option<&str>, i64, Option<i64>)> = by_status
             .iter()
             .map(|row| (row.key.as_deref(), row.count, row.p50))
@@ -499,7 +499,7 @@ async fn percentiles_are_the_nearest_rank() {
             operation: Some(operation.clone()),
             ..whole.clone()
         };
-        let hours = calls::call_stats(db.reader(), &hours).await.unwrap();
+        let hours = calls::call_stats(db.reader(), &Scope::All, &hours).await.unwrap();
         assert_eq!(hours.len(), 21);
         assert_eq!(
             hours[1].bucket_ms,
@@ -514,12 +514,12 @@ async fn percentiles_are_the_nearest_rank() {
             bucket: Some(StatsBucket::Minute),
             ..whole
         };
-        let refused = calls::call_stats(db.reader(), &wide).await;
+        let refused = calls::call_stats(db.reader(), &Scope::All, &wide).await;
         assert!(matches!(&refused, Err(StorageError::Rule { name }) if name == "range_too_wide"));
 
         let to = origin + TimeDelta::days(1);
         for of in [None, Some(&operation)] {
-            let slow = calls::slowest_calls(db.reader(), of, origin, to, 2)
+            let slow = calls::slowest_calls(db.reader(), &Scope::All, of, origin, to, 2)
                 .await
                 .unwrap();
             let slow: Vec<(&str, u64)> = slow
@@ -527,12 +527,12 @@ async fn percentiles_are_the_nearest_rank() {
                 .map(|(call, ms)| (call.request_id.as_str(), *ms))
                 .collect();
             assert_eq!(slow, [("c19", 200), ("c18", 190)]);
-            let codes = calls::errors_by_code(db.reader(), of, origin, to, 9)
+            let codes = calls::errors_by_code(db.reader(), &Scope::All, of, origin, to, 9)
                 .await
                 .unwrap();
             assert_eq!(codes, [("TIMEOUT".to_owned(), 3), ("OTHER".to_owned(), 1)]);
             assert_eq!(
-                calls::count_calls(db.reader(), of, origin, to)
+                calls::count_calls(db.reader(), &Scope::All, of, origin, to)
                     .await
                     .unwrap(),
                 21
@@ -560,6 +560,7 @@ async fn trees_that_are_over_go_leaves_first() {
                 failed_older_than,
                 after,
                 limit,
+                enough: None,
             };
             let pruned = calls::prune_calls(&transaction, &request).await.unwrap();
             transaction.commit().await.unwrap();

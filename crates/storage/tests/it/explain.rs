@@ -493,7 +493,7 @@ async fn calls(watched: &mut Watched) {
         .uses(
             "stuck_calls",
             &["idx_call_graph_nodes_status"],
-            async |db| calls::stuck_calls(db, time::now(), 10).await,
+            async |db| calls::stuck_calls(db, &Scope::All, time::now(), 10).await,
         )
         .await;
     watched
@@ -505,7 +505,7 @@ async fn calls(watched: &mut Watched) {
         .uses(
             "slowest_calls",
             &["idx_call_graph_nodes_started_at"],
-            async |db| calls::slowest_calls(db, None, from, to, 5).await,
+            async |db| calls::slowest_calls(db, &Scope::All, None, from, to, 5).await,
         )
         .await;
     let created = [
@@ -521,7 +521,7 @@ async fn calls(watched: &mut Watched) {
                 group: None,
                 operation: None,
             };
-            calls::call_stats(db, &request).await
+            calls::call_stats(db, &Scope::All, &request).await
         })
         .await;
     watched
@@ -531,7 +531,7 @@ async fn calls(watched: &mut Watched) {
                 "idx_call_graph_nodes_created_at",
                 "idx_call_graph_nodes_status",
             ],
-            async |db| calls::errors_by_code(db, None, from, to, 5).await,
+            async |db| calls::errors_by_code(db, &Scope::All, None, from, to, 5).await,
         )
         .await;
     watched
@@ -544,6 +544,7 @@ async fn calls(watched: &mut Watched) {
                     failed_older_than: None,
                     after: None,
                     limit: 10,
+                    enough: None,
                 };
                 calls::prune_calls(db, &request).await
             },
