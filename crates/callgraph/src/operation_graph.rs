@@ -63,7 +63,7 @@ pub struct OperationNotFound {
 /// graph.insert(operation("user.find", "name", "id"));
 /// graph.insert(operation("user.tasks", "id", "tasks"));
 /// let view = graph.view(&|_| true);
-/// assert_eq!(view.consumers(&"user.find".parse()?)?, ["user.tasks".parse()?]);
+/// assert_eq!(view.consumers(&"user.find".parse()?)?, ["user.tasks"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
