@@ -28,7 +28,7 @@ pub(crate) struct FuzzArguments {
 }
 
 /// The binaries of the package in fuzz/.
-const TARGETS: [&str; 2] = ["front_matter", "graph_json"];
+const TARGETS: [&str; 3] = ["frame", "front_matter", "graph_json"];
 
 /// What makes the compiler count the edges of each function, and compares as well.
 const COUNTERS: [&str; 7] = [

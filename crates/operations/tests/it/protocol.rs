@@ -3,6 +3,7 @@
 mod asyncapi;
 mod calls;
 mod frames;
+mod hostile;
 mod links;
 mod properties;
 mod provider;

@@ -41,6 +41,27 @@ fn what_is_encoded_is_decoded() {
 }
 
 #[test]
+fn numbers_arrive_to_their_last_digit() {
+    for number in [
+        "31.245270191439438",
+        "5e-324",
+        "18446744073709551615",
+        "-0.1",
+    ] {
+        let text = format!(
+            r#"{{"type":"call.requested","payload":{{"requestId":"r","operationId":"a.b","input":{number}}}}}"#
+        );
+        let Ok(Incoming::Call(event)) = decode(&text, &FrameLimits::default()) else {
+            panic!("{number} is not read");
+        };
+        assert!(
+            encode(&event).contains(&format!(r#""input":{number}"#)),
+            "{number}"
+        );
+    }
+}
+
+#[test]
 fn case_121_an_http_envelope_without_headers_ends_its_call() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
