@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use alkhub_callgraph::view::{self, AbortOutcome as Noted};
 use alkhub_callgraph::Timestamp;
+use alkhub_callgraph::view::{self, AbortOutcome as Noted};
 use alkhub_operations::{AbortBy, CallError, Operation, OperationType, RequestId, operation};
 use alkhub_storage::calls::{self as queries, CallEnd};
 use alkhub_storage::entity::call_graph_nodes::Model as Node;
@@ -389,7 +389,9 @@ async fn end_rows(
             .await?;
     }
     transaction.commit().await?;
-    let changes = ends.iter().filter(|node| changed.contains(&node.request_id));
+    let changes = ends
+        .iter()
+        .filter(|node| changed.contains(&node.request_id));
     let changes = changes.map(|node| Change::of_row(node, CallStatus::Aborted, at));
     call.state().recorder.changes().publish(changes.collect());
     Ok(changed)

@@ -181,7 +181,9 @@ async fn slowest(call: Call, input: Arc<TopInput>) -> Result<Slowest, HubError> 
     let viewer = Viewer::of(&call)?;
     let period = Period::of(input.from.as_deref(), input.to.as_deref())?;
     let operation = operation_row(&call, input.operation.as_deref()).await?;
-    period.check(&call, &viewer.scope, operation.as_ref()).await?;
+    period
+        .check(&call, &viewer.scope, operation.as_ref())
+        .await?;
     let n = input.n.unwrap_or(DEFAULT_TOP).clamp(1, 500);
     let reader = call.database().reader();
     let Period { from, to } = period;
@@ -217,7 +219,9 @@ async fn errors(call: Call, input: Arc<TopInput>) -> Result<Errors, HubError> {
     let viewer = Viewer::of(&call)?;
     let period = Period::of(input.from.as_deref(), input.to.as_deref())?;
     let operation = operation_row(&call, input.operation.as_deref()).await?;
-    period.check(&call, &viewer.scope, operation.as_ref()).await?;
+    period
+        .check(&call, &viewer.scope, operation.as_ref())
+        .await?;
     let n = input.n.unwrap_or(DEFAULT_TOP).clamp(1, 500);
     let reader = call.database().reader();
     let Period { from, to } = period;
@@ -225,7 +229,9 @@ async fn errors(call: Call, input: Arc<TopInput>) -> Result<Errors, HubError> {
         queries::errors_by_code(reader, &viewer.scope, operation.as_ref(), from, to, n).await?;
     let items = found.into_iter();
     Ok(Errors {
-        items: items.map(|(code, count)| CodeCount { code, count }).collect(),
+        items: items
+            .map(|(code, count)| CodeCount { code, count })
+            .collect(),
     })
 }
 
@@ -333,7 +339,9 @@ async fn stats(call: Call, input: Arc<StatsInput>) -> Result<Stats, HubError> {
     let rows = match queries::call_stats(reader, &viewer.scope, &request).await {
         Ok(rows) => rows,
         Err(StorageError::Rule { .. }) => {
-            period.check(&call, &viewer.scope, operation.as_ref()).await?;
+            period
+                .check(&call, &viewer.scope, operation.as_ref())
+                .await?;
             let seconds = (period.to - period.from).num_seconds();
             let details = json!({ "rule": "range_too_wide", "seconds": seconds });
             return Err(wide(details).into());
@@ -341,7 +349,9 @@ async fn stats(call: Call, input: Arc<StatsInput>) -> Result<Stats, HubError> {
         Err(other) => return Err(other.into()),
     };
     let names = match input.group_by {
-        Some(Group::Operation) => names_of(&call, rows.iter().filter_map(|row| row.key.as_ref())).await?,
+        Some(Group::Operation) => {
+            names_of(&call, rows.iter().filter_map(|row| row.key.as_ref())).await?
+        }
         _ => HashMap::new(),
     };
     let whole = |number: i64| u64::try_from(number).unwrap_or(0);
@@ -350,9 +360,7 @@ async fn stats(call: Call, input: Arc<StatsInput>) -> Result<Stats, HubError> {
             .map(to_wire)
             .unwrap_or_default(),
         key: match input.group_by {
-            Some(Group::Operation) => row
-                .key
-                .map(|key| names.get(&key).cloned().unwrap_or(key)),
+            Some(Group::Operation) => row.key.map(|key| names.get(&key).cloned().unwrap_or(key)),
             Some(Group::Provider) => Some(match row.key {
                 Some(spoke) => format!("spoke:{spoke}"),
                 None => "hub".to_owned(),
@@ -396,7 +404,10 @@ async fn names_of(
     unknown.dedup();
     if !unknown.is_empty() {
         for row in operations_by_ids(call.database().reader(), &unknown).await? {
-            names.insert(row.id.to_string(), format!("{}.{}", row.namespace, row.name));
+            names.insert(
+                row.id.to_string(),
+                format!("{}.{}", row.namespace, row.name),
+            );
         }
     }
     Ok(names)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alkhub_operations::{Issue, Operation, OperationType, operation};
+use alkhub_operations::{CallError, Issue, Operation, OperationType, operation};
 use alkhub_storage::calls::{self as queries, PrunePosition, PruneRequest};
 use alkhub_storage::time::{DateTimeUtc, now};
 use alkhub_storage::{Scope, StorageError};
@@ -98,6 +98,11 @@ pub(crate) enum Run {
 }
 
 async fn prune_calls(call: Call, input: Arc<PruneInput>) -> Result<PruneReport, HubError> {
+    // Trees of all tenants go: a scope that everybody may give to a key is not enough.
+    if !call.principal()?.is_admin() {
+        let message = "only administrators of the hub remove records of calls";
+        return Err(CallError::access_denied(message).into());
+    }
     let now = now();
     let mut retention = Retention::of(&call.config().calls, now);
     let mut issues = Issues::default();

@@ -58,7 +58,11 @@ struct WatchInput {
 
 /// One item.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 enum Watched {
     /// How things stand.
     Snapshot {
@@ -270,7 +274,9 @@ impl Running {
         }
         let id = ProjectId::from(project);
         let reader = self.call.database().reader();
-        let seen = project_by_id(reader, &self.viewer.scope, &id).await?.is_some();
+        let seen = project_by_id(reader, &self.viewer.scope, &id)
+            .await?
+            .is_some();
         self.projects
             .insert(project.to_owned(), (seen, Instant::now()));
         Ok(seen)

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod calls;
 mod clients;
 mod faults;
 mod identity;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use alkhub_hub::config::{Sources, load};
 use alkhub_hub::{
-    Answer, CallInput, CallOptions, CallRequest, Credential, Expected, Failure, Hub, HubOptions, Origin, Surface,
+    Answer, CallInput, CallOptions, CallRequest, Credential, Expected, Failure, Hub, HubOptions,
+    Origin, Surface,
 };
 use alkhub_operations::{CallError, RequestId};
 use alkhub_storage::enums::{AccessLevel, MembershipLevel};
@@ -130,7 +131,7 @@ impl TestHub {
 
     /// As [`TestHub::try_once`], for a request that is made already.
     pub(crate) async fn try_request(&self, request: CallRequest) -> Result<Value, CallError> {
-        if request.operation != "task.watch" {
+        if !request.operation.ends_with(".watch") {
             let outcome = self.hub.call(request).await;
             return outcome
                 .map(|answer| answer.envelope.data)

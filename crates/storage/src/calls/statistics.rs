@@ -210,7 +210,10 @@ pub async fn errors_by_code(
     limit: u16,
 ) -> Result<Vec<(String, u64)>, StorageError> {
     let engine = Engine::of(db);
-    let code = format!("coalesce({}, '')", engine.json_text_sql("call_graph_nodes.error", "code"));
+    let code = format!(
+        "coalesce({}, '')",
+        engine.json_text_sql("call_graph_nodes.error", "code")
+    );
     let ordered = if engine == Engine::Postgres {
         "code collate \"C\""
     } else {
