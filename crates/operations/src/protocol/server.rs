@@ -1,5 +1,6 @@
 //! The provider's half.
 
+mod admit;
 mod kept;
 mod run;
 
@@ -7,7 +8,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,24 +17,13 @@ use super::service::{Inbound, Service};
 use super::sync::{Mutex, lock};
 use super::timers::{self, Expires, Timers};
 use super::{Delivered, EventSink, Violation};
-use crate::context::{Caller, Context, Progress, now};
-use crate::envelope::now_ms;
-use crate::error::{CallError, ErrorCode};
+use crate::context::{Context, Progress, now};
 use crate::events::{AbortBy, CallAborted, CallEvent, CallFailed, CallProgress, CallRequested};
 use crate::request_id::RequestId;
-use crate::spec::{JsonObject, OperationType};
+use crate::spec::OperationType;
 
 /// Ids of requests that ended lately.
 const REMEMBERED: usize = 1024;
-
-/// Largest metadata of a request, bytes as JSON.
-const METADATA_LIMIT: usize = 16 * 1024;
-
-/// Longer times than this are as good as none, and sums with them would overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Metadata that only the hub may set.
-const RESERVED_PREFIX: &str = "alkhub.";
 
 /// Bounds of a [`CallServer`].
 #[derive(Debug, Clone)]
@@ -285,57 +274,6 @@ impl Inner {
         Delivered::Accepted
     }
 
-    /// Everything that can be said of a request before its service sees it.
-    fn admit(
-        &self,
-        state: &State,
-        requested: &mut CallRequested,
-        subscription: bool,
-    ) -> Result<Context, CallError> {
-        if state.closed {
-            return Err(CallError::unavailable("the connection is being closed"));
-        }
-        let full = state.running.len() >= self.limits.running
-            || (subscription && state.subscriptions >= self.limits.subscriptions);
-        if full {
-            return Err(CallError::new(
-                ErrorCode::RATE_LIMITED,
-                "too many requests are open on this connection",
-            ));
-        }
-        let id = requested.request_id.clone();
-        let mut context = Context::new(id.clone(), Caller::Anonymous);
-        if let Some(parent) = &requested.parent_request_id {
-            context = context.with_parent(parent.clone(), 2);
-        }
-        if let Some(left) = time_left(requested, subscription) {
-            if left.is_zero() {
-                return Err(CallError::timeout(&id));
-            }
-            context = context.with_timeout(left);
-        }
-        if let Some(idle) = requested.idle_timeout.filter(|_| subscription) {
-            context = context.with_idle_timeout(Duration::from_millis(idle).min(LONGEST));
-        }
-        if let Some(metadata) = requested.metadata.take() {
-            context = context.with_metadata(self.checked(metadata)?);
-        }
-        Ok(context.with_cancellation(CancellationToken::new()))
-    }
-
-    fn checked(&self, mut metadata: JsonObject) -> Result<JsonObject, CallError> {
-        if self.limits.strip_reserved {
-            metadata.retain(|name, _| !name.starts_with(RESERVED_PREFIX));
-        }
-        let bytes = Value::Object(metadata.clone()).to_string().len();
-        if bytes > METADATA_LIMIT {
-            let message = format!("metadata has at most {METADATA_LIMIT} bytes");
-            return Err(CallError::new(ErrorCode::PAYLOAD_TOO_LARGE, message)
-                .with_detail("limit", METADATA_LIMIT));
-        }
-        Ok(metadata)
-    }
-
     fn start(
         &self,
         state: &mut State,
@@ -515,25 +453,6 @@ impl State {
 
 fn stopped(id: &RequestId) -> CallEvent {
     CallEvent::Aborted(CallAborted::new(id.clone(), AbortBy::Provider, None))
-}
-
-/// Time that a request leaves, zero when it is overdue. `timeoutMs` wins, for it needs no equal
-/// clocks; a subscription has no deadline without it.
-fn time_left(requested: &CallRequested, subscription: bool) -> Option<Duration> {
-    if let Some(timeout) = requested.timeout_ms {
-        return Some(Duration::from_millis(timeout).min(LONGEST));
-    }
-    // The reference takes a deadline of 0 for none; an instant in 1970 means the same to us as any
-    // other in the past.
-    let deadline = requested.deadline.filter(|_| !subscription)?;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "milliseconds since 1970 fit into 53 bits"
-    )]
-    let left = deadline - now_ms() as f64;
-    // NaN and the past are both no time.
-    let left = (left.max(0.0) / 1000.0).min(LONGEST.as_secs_f64());
-    Some(Duration::from_secs_f64(left))
 }
 
 fn permits(credit: u64) -> usize {
