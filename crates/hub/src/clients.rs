@@ -186,7 +186,9 @@ struct ClientCreate {
     /// What sort of service it is.
     #[serde(rename = "type")]
     kind: ClientType,
-    /// Its configuration, as `client.types` tells for the type; never a credential.
+    /// Its configuration, as `client.types` tells for the type; never a credential. Not recorded: one
+    /// that is refused may hold what it must not.
+    #[schemars(extend("x-secret" = true))]
     config: Map<String, Value>,
     /// Organization it belongs to; personal when absent.
     org_id: Option<String>,

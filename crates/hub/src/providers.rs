@@ -203,6 +203,8 @@ impl Providers {
             let name = spec.id().to_string();
             let reach = match way {
                 Way::Spoke(link) => Reach::Spoke(link),
+        // The registry is exchanged once, however many operations there are.
+        let mut replaced = Vec::new();
                 Way::Away => Reach::Away,
                 Way::Handler(handler) => {
                     let mut operation = Operation::from(spec.clone());
@@ -214,7 +216,7 @@ impl Providers {
                 .get(&name)
                 .is_some_and(|entry| *entry.spec() == spec);
             if !known {
-                registry.replace(Operation::from(spec))?;
+                replaced.push(Operation::from(spec));
             }
             let offer = Arc::new(Offer {
                 provider: provider.clone(),
@@ -239,6 +241,7 @@ impl Providers {
         self.rows.store(Arc::new(rows));
         Ok(())
     }
+        registry.replace_all(replaced)?;
 
     /// A provider takes operations back, or all of them; they stay known.
     pub(crate) fn withdraw(&self, provider: &ProviderId, operations: Option<&[String]>) {

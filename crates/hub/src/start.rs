@@ -390,25 +390,20 @@ async fn know_offered_operations(
                 }
             };
             let offers =
+    let mut offered: HashMap<ProviderId, (Owner, Vec<_>)> = HashMap::new();
                 stored_operations::registrations_of_operation(database.reader(), &row.id, false)
                     .await?;
             for offer in offers {
                 let Some((provider, owner)) = provider_in_rows(database, &offer).await? else {
                     continue;
                 };
-                providers
-                    .offer(
-                        registry,
-                        &provider,
-                        &owner,
-                        vec![(row.id.clone(), spec.clone(), Way::Away)],
-                    )
-                    .map_err(|error| StartError::Registry(error.to_string()))?;
+                let (_, operations) = offered.entry(provider).or_insert((owner, Vec::new()));
+                operations.push((row.id.clone(), spec.clone(), Way::Away));
             }
         }
         match found.next_cursor {
             Some(cursor) => page.cursor = Some(cursor),
-            None => return Ok(()),
+            None => break,
         }
     }
 }
@@ -429,6 +424,12 @@ async fn provider_in_rows(
             Ok(Some((ProviderId::Spoke(id), owner)))
         }
         ProviderType::Client => {
+    for (provider, (owner, operations)) in offered {
+        providers
+            .offer(registry, &provider, &owner, operations)
+            .map_err(|error| StartError::Registry(error.to_string()))?;
+    }
+    Ok(())
             let id = ClientId::from(offer.provider_id.as_str());
             let Some(row) = services::client_by_id(reader, &Scope::All, &id).await? else {
                 return Ok(None);

@@ -190,6 +190,29 @@ impl Registry {
         self.change(|entries| Ok(entries.insert(entry.id().clone(), Arc::new(entry))))
     }
 
+    /// As [`Registry::replace`] for many, at once: all of them or, when one is invalid, none.
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] and [`RegistryError::KindMismatch`].
+    pub fn replace_all(
+        &self,
+        operations: impl IntoIterator<Item = Operation>,
+    ) -> Result<(), RegistryError> {
+        let ready = operations
+            .into_iter()
+            .map(|operation| self.entry(operation))
+            .collect::<Result<Vec<_>, _>>()?;
+        if ready.is_empty() {
+            return Ok(());
+        }
+        self.change(|entries| {
+            for entry in ready {
+                entries.insert(entry.id().clone(), Arc::new(entry));
+            }
+            Ok(())
+        })
+    }
+
     /// Removes an operation and gives it. Running calls end; later ones find nothing.
     pub fn unregister(&self, id: &str) -> Option<Arc<Entry>> {
         let _writing = self.lock();

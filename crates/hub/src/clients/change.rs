@@ -71,7 +71,8 @@ struct ClientUpdate {
     id: String,
     /// New name.
     name: Option<String>,
-    /// New configuration, as a whole.
+    /// New configuration, as a whole. Not recorded: one that is refused may hold what it must not.
+    #[schemars(extend("x-secret" = true))]
     config: Option<Map<String, Value>>,
     /// Switch it on or off.
     enabled: Option<bool>,

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::service::Service;
 use super::{LOCAL, client, imported};
-use crate::support::{each_hub, each_hub_with, rule};
+use crate::support::{each_hub, each_hub_with, request, rule};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h30_credential_in_a_configuration_is_refused() {
@@ -21,15 +21,21 @@ async fn h30_credential_in_a_configuration_is_refused() {
             for (key, value) in config.as_object().unwrap() {
                 whole[key] = value.clone();
             }
-            let error = hub
-                .err(
-                    "client.create",
-                    json!({ "name": "x", "type": "custom", "config": whole }),
-                )
-                .await;
+            let input = json!({ "name": "x", "type": "custom", "config": whole });
+            let call = request(Some(&hub.admin_key), "client.create", input);
+            let failure = hub.send(call).await.unwrap_err();
+            let error = failure.error;
             assert_eq!(error.code, ErrorCode::UNPROCESSABLE, "{config}");
             assert_eq!(rule(&error), "secret_in_config", "{config}");
             assert!(!json!(error).to_string().contains("abc"), "{error:?}");
+            // Nor is it in the record of the call that was refused.
+            let reader = hub.database.reader();
+            let id = failure.request_id.to_string();
+            let recorded = alkhub_storage::calls::recorded_call(reader, &id)
+                .await
+                .unwrap();
+            let recorded = recorded.unwrap().input.unwrap();
+            assert_eq!(recorded["config"], "[redacted]");
         }
     })
     .await;
