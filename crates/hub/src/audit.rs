@@ -5,12 +5,13 @@
 //! secrets, bodies, prompts or the input and output of calls.
 
 use alkhub_storage::identity::{self as queries, NewAuditEntry};
-use alkhub_storage::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
+use alkhub_storage::ids::{AccountId, ApiKeyId, OrganizationId, ProjectId, SessionId};
 use alkhub_storage::json::{AuditDetails, AuditRequest, AuditTarget};
 use alkhub_storage::{ConnectionTrait, StorageError};
 use serde_json::{Map, Value, json};
 
 use crate::auth::Origin;
+use crate::news;
 
 /// Longest text inside the details of an entry, in bytes; longer ones are cut.
 const MAX_TEXT: usize = 1_024;
@@ -128,6 +129,8 @@ pub(crate) struct Actor {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
     pub(crate) organization: Option<OrganizationId>,
+    /// The project the row belongs to; for those who watch, the trail has no column for it.
+    pub(crate) project: Option<String>,
     pub(crate) session: Option<SessionId>,
     /// `(type, id, label)` of the row.
     pub(crate) target: Option<(&'static str, String, String)>,
@@ -150,6 +153,12 @@ impl Entry {
     /// Names the organization the row belongs to.
     pub(crate) fn in_organization(mut self, organization: Option<&OrganizationId>) -> Self {
         self.organization = organization.cloned();
+        self
+    }
+
+    /// Names the project the row belongs to.
+    pub(crate) fn in_project(mut self, project: Option<&ProjectId>) -> Self {
+        self.project = project.map(ToString::to_string);
         self
     }
 
@@ -183,6 +192,7 @@ pub(crate) async fn write(
     action: Action,
     entry: Entry,
 ) -> Result<(), StorageError> {
+    news::note(actor, action, &entry);
     let details = details(actor, &entry);
     let row = NewAuditEntry {
         owner_id: actor.account.clone(),

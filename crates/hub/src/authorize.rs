@@ -91,7 +91,9 @@ fn provider_scope(state: &State, entry: &Entry) -> Option<&'static str> {
 
 /// True when the scopes and the key's patterns let the caller call the operation with some input.
 pub(crate) fn may_call(state: &State, principal: &Principal, entry: &Entry) -> bool {
-    missing_scopes(state, principal, entry).is_empty() && may_see(state, principal, entry)
+    missing_scopes(state, principal, entry).is_empty()
+        && may_see(state, principal, entry)
+        && state.providers.overrides.admit(entry.id().as_str()).is_ok()
 }
 
 /// The scopes the caller lacks for the operation; of alternatives all are named.

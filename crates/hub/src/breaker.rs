@@ -31,6 +31,12 @@ impl Breaker {
         }
     }
 
+    /// Failures in a row, as a share of those that open it.
+    pub(crate) fn error_rate(&self) -> f64 {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f64::from(state.failures.min(FAILURES)) / f64::from(FAILURES)
+    }
+
     /// A call is sent.
     pub(crate) fn sent(&self, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -25,6 +25,7 @@ mod links;
 mod live;
 pub mod mcp;
 mod memory;
+mod news;
 mod notices;
 mod operations;
 mod page;

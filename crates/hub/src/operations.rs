@@ -1,5 +1,9 @@
 //! Operations about operations: what there is to call, and how.
 
+mod graph;
+mod overrides;
+mod removal;
+
 use std::sync::Arc;
 
 use alkhub_operations::{CallError, Entry, Issue, Operation, OperationType, operation};
@@ -18,11 +22,14 @@ use crate::rules::{self, Issues};
 use crate::search;
 use crate::state::{Call, State, handle};
 
+pub(crate) use graph::KnownGraph;
+pub(crate) use overrides::{Overrides, apply as apply_override};
+
 /// Names `operation.schema` takes at once.
 const MAX_NAMES: usize = 20;
 
 pub(crate) fn operations() -> Vec<Operation> {
-    vec![
+    let mut operations = vec![
         operation::<OperationList, PageView<OperationSummary>>(
             "operation.list",
             OperationType::Query,
@@ -35,7 +42,11 @@ pub(crate) fn operations() -> Vec<Operation> {
         operation::<OperationSchema, Vec<Value>>("operation.schema", OperationType::Query)
             .description("Input, output, errors and access of operations this key may call.")
             .handler(handle(schema)),
-    ]
+    ];
+    operations.extend(graph::operations());
+    operations.extend(overrides::operations());
+    operations.extend(removal::operations());
+    operations
 }
 
 /// An operation in a list.
@@ -148,10 +159,19 @@ async fn list(
     let mut entries = callable(&call)?;
     entries.retain(|entry| {
         let spec = entry.spec();
-        input.namespace.as_ref().is_none_or(|wanted| spec.namespace.as_str() == wanted)
+        input
+            .namespace
+            .as_ref()
+            .is_none_or(|wanted| spec.namespace.as_str() == wanted)
             && input.kind.is_none_or(|wanted| spec.kind == wanted)
-            && input.provider.is_none_or(|wanted| provided_by(call.state(), entry, wanted))
-            && input.tags.iter().flatten().all(|tag| spec.tags.contains(tag))
+            && input
+                .provider
+                .is_none_or(|wanted| provided_by(call.state(), entry, wanted))
+            && input
+                .tags
+                .iter()
+                .flatten()
+                .all(|tag| spec.tags.contains(tag))
             && (!input.live || live_providers(call.state(), entry) > 0)
     });
     if order == Order::Desc {

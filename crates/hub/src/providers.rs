@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use crate::auth::Principal;
 use crate::breaker::Breaker;
 use crate::links::SpokeLink;
+use crate::operations::Overrides;
 
 /// Who offers operations beside the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -131,18 +132,21 @@ pub(crate) struct Providers {
     rows: ArcSwap<HashMap<String, OperationId>>,
     names: ArcSwap<HashMap<OperationId, String>>,
     breakers: Mutex<HashMap<ProviderId, Arc<Breaker>>>,
+    /// What the administrator set on top of operations.
+    pub(crate) overrides: Overrides,
     /// Held by whoever makes the next tables, so that no change is lost.
     writing: Mutex<()>,
 }
 
 impl Providers {
     /// A table in which only the hub's own operations are known, by their rows.
-    pub(crate) fn new(rows: HashMap<String, OperationId>) -> Self {
+    pub(crate) fn new(rows: HashMap<String, OperationId>, overrides: Overrides) -> Self {
         Self {
             table: ArcSwap::default(),
             names: ArcSwap::from_pointee(turned(&rows)),
             rows: ArcSwap::from_pointee(rows),
             breakers: Mutex::default(),
+            overrides,
             writing: Mutex::new(()),
         }
     }
@@ -199,12 +203,13 @@ impl Providers {
         let breaker = self.breaker(provider);
         let mut table = Table::clone(&self.table.load());
         let mut rows = HashMap::clone(&self.rows.load());
-        for (row, spec, way) in operations {
-            let name = spec.id().to_string();
-            let reach = match way {
-                Way::Spoke(link) => Reach::Spoke(link),
         // The registry is exchanged once, however many operations there are.
         let mut replaced = Vec::new();
+        for (row, spec, way) in operations {
+            let name = spec.id().to_string();
+            let spec = self.overrides.effective(spec);
+            let reach = match way {
+                Way::Spoke(link) => Reach::Spoke(link),
                 Way::Away => Reach::Away,
                 Way::Handler(handler) => {
                     let mut operation = Operation::from(spec.clone());
@@ -236,12 +241,12 @@ impl Providers {
             table.insert(name.clone(), offers);
             rows.insert(name, row);
         }
+        registry.replace_all(replaced)?;
         self.table.store(Arc::new(table));
         self.names.store(Arc::new(turned(&rows)));
         self.rows.store(Arc::new(rows));
         Ok(())
     }
-        registry.replace_all(replaced)?;
 
     /// A provider takes operations back, or all of them; they stay known.
     pub(crate) fn withdraw(&self, provider: &ProviderId, operations: Option<&[String]>) {

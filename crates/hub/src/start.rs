@@ -38,7 +38,10 @@ use crate::events::Events;
 use crate::limits::Limits;
 use crate::links::Links;
 use crate::live::LiveCalls;
+use crate::jobs::RunningJobs;
+use crate::news::News;
 use crate::notices::Notices;
+use crate::operations::{KnownGraph, Overrides, apply_override};
 use crate::providers::{Owner, ProviderId, Providers, Way};
 use crate::recorder::{Recorder, RecorderLimits};
 use crate::repeats::Repeats;
@@ -197,7 +200,9 @@ impl Hub {
         if found > mcp::MOST_OWN_TOOLS {
             return Err(StartError::TooManyTools { found });
         }
-        let providers = Providers::new(store_operations(&database, &registry).await?);
+        let overrides = Overrides::default();
+        let rows = store_operations(&database, &registry, &overrides).await?;
+        let providers = Providers::new(rows, overrides);
         know_offered_operations(&database, &registry, &providers).await?;
         let installation_key = installation_key(&database).await?;
         let services = Services::new(Arc::clone(&live))?;
@@ -215,6 +220,8 @@ impl Hub {
             limits: Limits::new(),
             notices: Notices::start(database.clone()),
             events: Events::new(),
+            news: News::default(),
+            running_jobs: RunningJobs::default(),
             recorder: Recorder::start(
                 database.clone(),
                 RecorderLimits {
@@ -228,6 +235,7 @@ impl Hub {
             registry,
             providers,
             services: Arc::new(services),
+            operation_graph: KnownGraph::default(),
             live: LiveCalls::default(),
             queue: Queue::default(),
             sockets: Sockets::default(),
@@ -344,6 +352,7 @@ fn register() -> Result<Arc<Registry>, alkhub_operations::RegistryError> {
 async fn store_operations(
     database: &Database,
     registry: &Registry,
+    overrides: &Overrides,
 ) -> Result<HashMap<String, OperationId>, StartError> {
     let specs = registry
         .list()
@@ -354,6 +363,14 @@ async fn store_operations(
     let transaction = database.begin().await?;
     let stored = stored_operations::upsert_operations(&transaction, specs).await?;
     transaction.commit().await?;
+    for (row, _change) in &stored {
+        let name = format!("{}.{}", row.namespace, row.name);
+        if let Some(entry) = registry.get(&name) {
+            overrides.read(row, entry.spec());
+            apply_override(registry, overrides, &name)
+                .map_err(|error| StartError::Registry(error.to_string()))?;
+        }
+    }
     Ok(stored
         .into_iter()
         .map(|(operation, _change)| {
@@ -373,6 +390,7 @@ async fn know_offered_operations(
     providers: &Providers,
 ) -> Result<(), StartError> {
     let filter = stored_operations::OperationFilter::default();
+    let mut offered: HashMap<ProviderId, (Owner, Vec<_>)> = HashMap::new();
     let mut page = PageRequest {
         limit: 500,
         order: PageOrder::Asc,
@@ -389,8 +407,8 @@ async fn know_offered_operations(
                     continue;
                 }
             };
+            providers.overrides.read(row, &spec);
             let offers =
-    let mut offered: HashMap<ProviderId, (Owner, Vec<_>)> = HashMap::new();
                 stored_operations::registrations_of_operation(database.reader(), &row.id, false)
                     .await?;
             for offer in offers {
@@ -406,6 +424,12 @@ async fn know_offered_operations(
             None => break,
         }
     }
+    for (provider, (owner, operations)) in offered {
+        providers
+            .offer(registry, &provider, &owner, operations)
+            .map_err(|error| StartError::Registry(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// The provider of a registration, and whose it is.
@@ -424,12 +448,6 @@ async fn provider_in_rows(
             Ok(Some((ProviderId::Spoke(id), owner)))
         }
         ProviderType::Client => {
-    for (provider, (owner, operations)) in offered {
-        providers
-            .offer(registry, &provider, &owner, operations)
-            .map_err(|error| StartError::Registry(error.to_string()))?;
-    }
-    Ok(())
             let id = ClientId::from(offer.provider_id.as_str());
             let Some(row) = services::client_by_id(reader, &Scope::All, &id).await? else {
                 return Ok(None);

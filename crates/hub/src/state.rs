@@ -23,7 +23,10 @@ use crate::events::Events;
 use crate::limits::Limits;
 use crate::links::Links;
 use crate::live::LiveCalls;
+use crate::jobs::RunningJobs;
+use crate::news::{self, News};
 use crate::notices::Notices;
+use crate::operations::KnownGraph;
 use crate::providers::Providers;
 use crate::recorder::Recorder;
 use crate::recovery::Recovery;
@@ -50,6 +53,10 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) notices: Notices,
     pub(crate) events: Events,
+    /// What `hub.events` tells.
+    pub(crate) news: News,
+    /// The jobs that run here now.
+    pub(crate) running_jobs: RunningJobs,
     pub(crate) recorder: Recorder,
     pub(crate) repeats: Repeats,
     pub(crate) registry: Arc<Registry>,
@@ -57,6 +64,8 @@ pub(crate) struct State {
     pub(crate) providers: Providers,
     /// What reaches external services.
     pub(crate) services: Arc<Services>,
+    /// Which operation can feed which, as of the last question.
+    pub(crate) operation_graph: KnownGraph,
     /// The calls under way.
     pub(crate) live: LiveCalls,
     /// Calls that wait for a busy provider.
@@ -237,7 +246,9 @@ where
             let input = Arc::new(input);
             let mut attempt = 0;
             loop {
-                match handler(call.clone(), Arc::clone(&input)).await {
+                let state = Arc::clone(call.state());
+                let running = handler(call.clone(), Arc::clone(&input));
+                match news::noting(&state.news, running).await {
                     Err(error) if error.transient() && attempt < CONFLICT_RETRIES => {
                         attempt += 1;
                         tokio::time::sleep(pause(attempt)).await;

@@ -125,5 +125,7 @@ fn refuse_archived(project: &Project) -> Result<(), HubError> {
 
 /// An audit entry about a task.
 fn about(task: &Task, project: &Project) -> Entry {
-    Entry::about("task", &task.id, &task.slug).in_organization(project.org_id.as_ref())
+    Entry::about("task", &task.id, &task.slug)
+        .in_organization(project.org_id.as_ref())
+        .in_project(Some(&project.id))
 }

@@ -80,6 +80,7 @@ pub(super) async fn admit(
         authorize::authorize(state, principal, &entry, &input)
             .inspect_err(|error| notice_denial(state, principal, &request.origin, &entry, error))?;
     }
+    state.providers.overrides.admit(entry.id().as_str())?;
     entry.validate_input(&input)?;
     texts::check(entry.spec().kind, &input)?;
     if options.resume_after.is_some() && !entry.spec().resumable() {

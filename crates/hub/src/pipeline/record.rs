@@ -172,7 +172,7 @@ pub(super) async fn end(
 ) -> Outcome {
     let completed_at = alkhub_storage::time::now();
     let policy = super::record_policy(state, &admitted.entry);
-    let cap = state.config().calls.record_cap;
+    let cap = record_cap(state, admitted);
     let mut metadata = Map::new();
     let mut end = CallEnd {
         request_id: admitted.live.key.clone(),
@@ -251,6 +251,15 @@ pub(super) async fn recorded_outcome(
             CallStatus::Failed | CallStatus::Aborted => return Err(kept_error(&node)),
         }
     }
+}
+
+/// Largest input or output that is recorded whole.
+fn record_cap(state: &State, admitted: &Admitted) -> usize {
+    state
+        .providers
+        .overrides
+        .record_cap(&admitted.live.operation)
+        .unwrap_or_else(|| state.config().calls.record_cap)
 }
 
 async fn recorded(
@@ -362,7 +371,7 @@ fn new_call(
     if !between.is_empty() {
         metadata.insert("via".to_owned(), json!(between));
     }
-    let cap = state.config().calls.record_cap;
+    let cap = record_cap(state, admitted);
     let input = kept(policy, &spec.input_schema, &admitted.input, cap);
     NewCall {
         id: CallGraphNodeId::random(),

@@ -189,8 +189,7 @@ async fn get(call: Call, input: Arc<SpokeGet>) -> Result<SpokeView, HubError> {
                     .with_detail("ids", json!(ids))
                     .into());
             }
-            rows.pop()
-                .ok_or_else(|| CallError::not_found(NOT_FOUND))?
+            rows.pop().ok_or_else(|| CallError::not_found(NOT_FOUND))?
         }
         _ => {
             let message = "give either id or name";
@@ -231,7 +230,11 @@ async fn update(call: Call, input: Arc<SpokeUpdate>) -> Result<SpokeView, HubErr
         .as_deref()
         .and_then(|name| issues.take(rules::name("/name", name)));
     let unchanged_since = issues.moment("/ifUpdatedAt", input.if_updated_at.as_deref());
-    let merged = issues.take_all(rules::metadata_patch("spokes", &row.metadata.0, &input.metadata));
+    let merged = issues.take_all(rules::metadata_patch(
+        "spokes",
+        &row.metadata.0,
+        &input.metadata,
+    ));
     issues.finish()?;
     let project = match &input.project_id {
         None => None,
@@ -239,9 +242,10 @@ async fn update(call: Call, input: Arc<SpokeUpdate>) -> Result<SpokeView, HubErr
         Some(Some(id)) => {
             one(rules::id("/projectId", id))?;
             let reader = call.database().reader();
-            let project = projects::project_by_id(reader, &call.scope()?, &ProjectId::from(id.as_str()))
-                .await?
-                .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
+            let project =
+                projects::project_by_id(reader, &call.scope()?, &ProjectId::from(id.as_str()))
+                    .await?
+                    .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
             Some(Some(project.id))
         }
     };
@@ -270,7 +274,11 @@ async fn update(call: Call, input: Arc<SpokeUpdate>) -> Result<SpokeView, HubErr
 
     if let Some(link) = state.links.get(&after.id) {
         if let Some(limits) = &input.limits {
-            link.set_limit(limits.max_in_flight.min(state.config().spokes.max_in_flight));
+            link.set_limit(
+                limits
+                    .max_in_flight
+                    .min(state.config().spokes.max_in_flight),
+            );
         }
         if let Some(drain) = input.drain {
             link.set_draining(drain);

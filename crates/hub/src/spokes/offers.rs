@@ -130,7 +130,9 @@ fn check(
         )));
     }
     if let Some(known) = state.registry.get(spec.id().as_str()) {
-        may_replace(state, principal, provider, owner, known.spec(), &spec)?;
+        let own = state.providers.overrides.original(spec.id().as_str());
+        let known = own.as_ref().unwrap_or_else(|| known.spec());
+        may_replace(state, principal, provider, owner, known, &spec)?;
     }
     Ok(spec)
 }

@@ -265,7 +265,11 @@ fn connection_of(call: &Call) -> Result<Arc<Connection>, HubError> {
 /// What the spoke says, and what the invitation of its key said.
 fn labels_of(principal: &Principal, input: &Register) -> BTreeMap<String, String> {
     let mut labels = input.labels.clone();
-    let invited = principal.key.metadata.get("labels").and_then(Value::as_object);
+    let invited = principal
+        .key
+        .metadata
+        .get("labels")
+        .and_then(Value::as_object);
     for (name, value) in invited.into_iter().flatten() {
         if let Some(value) = value.as_str() {
             labels.insert(name.clone(), value.to_owned());
