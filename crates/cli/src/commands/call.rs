@@ -1,4 +1,9 @@
-//! `alkhub call`: any operation, with its input as JSON or as `key=value`.
+//! `alkhub call`: any operation, with its input as JSON or as `key=value`; and the records of calls.
+//!
+//! Names of operations have a dot and those of the commands below have none, so they never clash.
+
+mod draw;
+mod look;
 
 use std::time::Duration;
 
@@ -14,7 +19,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
 
-/// Call any operation
+/// Call any operation, or look at calls that were made
 ///
 /// The input is a JSON object (--input), or a list of key=value, which are read by the operation's
 /// own schema: numbers, true and false become what they look like where the schema wants them,
@@ -22,11 +27,15 @@ use crate::progress;
 /// answer as JSON; the items of a subscription one a line, until it ends or Ctrl-C.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  alkhub call project.list limit=5\n  alkhub call task.create --input '{\"projectId\": \"…\", \"name\": \"Write the parser\"}'"
+    subcommand_negates_reqs = true,
+    after_help = "Example:\n  alkhub call project.list limit=5\n  alkhub call task.create --input '{\"projectId\": \"…\", \"name\": \"Write the parser\"}'\n  alkhub call list --status failed\n  alkhub call tree 3f0c2b7e-6d0e-4c53-9f0a-0d3d5a1c9b11"
 )]
 pub(crate) struct Call {
+    #[command(subcommand)]
+    look: Option<look::Look>,
     /// Full name of the operation, such as task.create
-    operation: String,
+    #[arg(required = true)]
+    operation: Option<String>,
     /// Fields of the input
     #[arg(value_name = "KEY=VALUE", value_parser = pair, conflicts_with = "input")]
     fields: Vec<(String, String)>,
@@ -43,18 +52,26 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn run(&self, global: &Global, output: &Output) -> Result<(), Failure> {
+        let operation = match (&self.look, &self.operation) {
+            (None, Some(operation)) => operation,
+            (Some(look), None) => return look.run(global, output),
+            _ => {
+                let message = "give the name of an operation or one of the commands, not both";
+                return Err(Failure::Usage(message.to_owned()));
+            }
+        };
         super::wait(async {
             let client = Client::new(global)?;
             let input = match &self.input {
                 Some(input) => input.clone(),
                 None if self.fields.is_empty() => json!({}),
-                None => self.coerced(&client).await?,
+                None => self.coerced(operation, &client).await?,
             };
             let options = CallOptions {
                 timeout: self.timeout,
                 idempotency_key: self.idempotency_key.clone(),
             };
-            let call = client.open(&self.operation, &input, &options);
+            let call = client.open(operation, &input, &options);
             match progress::while_waiting(output, "waiting for the hub", call).await? {
                 Answer::Data(data) => output.document(&data),
                 Answer::Items(mut items) => {
@@ -67,9 +84,9 @@ impl Call {
         })?
     }
 
-    async fn coerced(&self, client: &Client) -> Result<Value, Failure> {
+    async fn coerced(&self, operation: &str, client: &Client) -> Result<Value, Failure> {
         let answer = client
-            .call("operation.schema", &json!({"name": self.operation}))
+            .call("operation.schema", &json!({"name": operation}))
             .await?;
         let schema = spec_of(&answer)
             .get("inputSchema")
@@ -77,8 +94,7 @@ impl Call {
             .unwrap_or(json!({}));
         let schema = Schema::new(schema).map_err(|problem| {
             Failure::Local(format!(
-                "the schema of {} cannot be used: {problem}; give the input with --input",
-                self.operation
+                "the schema of {operation} cannot be used: {problem}; give the input with --input"
             ))
         })?;
         Ok(with_json_lists(coerce_query(&schema, &self.fields)))

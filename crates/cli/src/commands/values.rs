@@ -34,6 +34,18 @@ pub(crate) fn object(argument: &str) -> Result<Value, String> {
 
 /// A point in time: RFC 3339 as it is, a day as its first moment, or a duration from now (`30d`).
 pub(crate) fn moment(argument: &str) -> Result<String, String> {
+    moment_or(argument, |now, away| now.checked_add(away))
+}
+
+/// As [`moment`], but a duration lies back (`30d` is 30 days ago).
+pub(crate) fn past(argument: &str) -> Result<String, String> {
+    moment_or(argument, |now, away| now.checked_sub(away))
+}
+
+fn moment_or(
+    argument: &str,
+    place: impl Fn(SystemTime, Duration) -> Option<SystemTime>,
+) -> Result<String, String> {
     if humantime::parse_rfc3339(argument).is_ok() {
         return Ok(argument.to_owned());
     }
@@ -41,11 +53,11 @@ pub(crate) fn moment(argument: &str) -> Result<String, String> {
     if humantime::parse_rfc3339(&midnight).is_ok() {
         return Ok(midnight);
     }
-    let from_now = duration(argument).map_err(|_| {
+    let away = duration(argument).map_err(|_| {
         "expected a time (2026-11-24T08:00:00Z), a day or a duration (30d)".to_owned()
     })?;
-    SystemTime::now()
-        .checked_add(from_now)
+    place(SystemTime::now(), away)
+        .filter(|at| *at >= SystemTime::UNIX_EPOCH)
         .map(|at| humantime::format_rfc3339_millis(at).to_string())
         .ok_or_else(|| "that is too far away".to_owned())
 }
@@ -68,6 +80,8 @@ mod tests {
         assert_eq!(moment("2026-11-24").unwrap(), "2026-11-24T00:00:00.000Z");
         assert!(moment("30d").unwrap().ends_with('Z'));
         assert!(moment("soon").is_err());
+        assert!(past("30d").unwrap() < moment("30d").unwrap());
+        assert!(past("100000y").is_err());
     }
 
     #[test]
