@@ -156,10 +156,8 @@ impl EventReader {
             },
             "event" => value.clone_into(&mut self.kind),
             "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
-            "retry" => {
-                if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-                    self.retry_ms = value.parse().ok().or(self.retry_ms);
-                }
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.retry_ms = value.parse().ok().or(self.retry_ms);
             }
             _ => {}
         }
