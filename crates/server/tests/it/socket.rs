@@ -1,4 +1,5 @@
 //! The call protocol over real sockets.
 
 mod calls;
+mod graph;
 mod peer;
