@@ -231,11 +231,6 @@ impl LiveCalls {
         remove_what_is_over(&mut nodes, key);
     }
 
-    /// How many calls are in the forest.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
     /// The open calls that fit, in no order.
     pub(crate) fn open_calls(&self, fits: impl Fn(&LiveCall, &Executor) -> bool) -> Vec<CallKey> {
         self.lock()

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::auth::Principal;
 use crate::authorize;
-use crate::error::HubError;
+use crate::error::{HubError, NOT_FOUND};
 use crate::page::{Order, PageView, list_input};
 use crate::providers::ProviderId;
 use crate::rules::{self, Issues};
@@ -47,6 +48,24 @@ pub(crate) fn operations() -> Vec<Operation> {
     operations.extend(overrides::operations());
     operations.extend(removal::operations());
     operations
+}
+
+/// What is done to an operation is done to all who offer it: the caller must reach every one of them.
+fn require_all_in_reach(state: &State, principal: &Principal, name: &str) -> Result<(), CallError> {
+    let admin_sees_all = state.config().auth.admin_sees_all;
+    let offers = state.providers.of(name);
+    let reached = offers
+        .iter()
+        .filter(|offer| offer.reachable_by(principal, admin_sees_all))
+        .count();
+    if reached == offers.len() {
+        Ok(())
+    } else if reached == 0 {
+        Err(CallError::not_found(NOT_FOUND))
+    } else {
+        let message = format!("{name} is offered by other tenants as well; an administrator may");
+        Err(CallError::access_denied(message))
+    }
 }
 
 /// An operation in a list.

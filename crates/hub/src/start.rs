@@ -196,7 +196,7 @@ impl Hub {
             .await
             .map_err(StartError::Recovery)?;
         let registry = register().map_err(|error| StartError::Registry(error.to_string()))?;
-        let found = mcp::chosen(registry.list(), &config.mcp.tools).len();
+        let found = mcp::count(&registry.list(), &config.mcp.tools);
         if found > mcp::MOST_OWN_TOOLS {
             return Err(StartError::TooManyTools { found });
         }

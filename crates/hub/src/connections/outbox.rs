@@ -95,6 +95,13 @@ impl Outbox {
         }
     }
 
+    /// The frames that wait now, without waiting for any.
+    pub fn take(&self, frames: &mut Vec<String>) {
+        let mut queue = self.lock();
+        frames.extend(queue.frames.drain(..));
+        queue.bytes = 0;
+    }
+
     /// Resolves when the connection must be closed although its peer does not read.
     pub async fn cut(&self) -> Close {
         loop {

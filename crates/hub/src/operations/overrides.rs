@@ -237,6 +237,13 @@ async fn update(call: Call, input: Arc<OperationUpdate>) -> Result<Override, Hub
         .registry
         .get(&input.name)
         .ok_or_else(|| CallError::not_found(NOT_FOUND))?;
+    let principal = call.principal()?;
+    if state.providers.is_own(&entry) && !principal.is_admin() {
+        // It would hold for every tenant.
+        let message = "what holds for the hub's own operations is set by an administrator";
+        return Err(CallError::access_denied(message).into());
+    }
+    super::require_all_in_reach(&state, principal, &input.name)?;
     check(&state, &input, entry.spec())?;
     let row = state
         .providers

@@ -156,6 +156,7 @@ async fn remove(call: Call, input: Arc<Remove>) -> Result<Removed, HubError> {
         let message = format!("{} is the hub's own", input.name);
         return Err(CallError::forbidden(message).into());
     }
+    super::require_all_in_reach(&state, call.principal()?, &input.name)?;
     // Out of the registry first: new calls get OPERATION_NOT_FOUND at once, and nothing waits on the
     // lock of the row.
     let Some(forgotten) = state.providers.forget(&state.registry, &input.name) else {

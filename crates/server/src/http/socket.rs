@@ -25,6 +25,8 @@ use super::surround::Facts;
 const AUTHENTICATION: Duration = Duration::from_secs(5);
 /// How long the last frames may take to leave before the connection is dropped.
 const LAST_FRAMES: Duration = Duration::from_secs(5);
+/// How long a peer has to answer a close.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Pings that may go unanswered before the peer counts as gone.
 const UNANSWERED: u32 = 2;
 /// Longest reason of a close, in bytes.
@@ -91,11 +93,11 @@ async fn end(socket: &mut WebSocket, close: Close) {
 }
 
 async fn serve(socket: WebSocket, connection: Arc<Connection>) {
-    let (sender, receiver) = socket.split();
+    let (sender, mut receiver) = socket.split();
     let (ours, writing) = tokio::sync::mpsc::channel(4);
     let mut writer = tokio::spawn(write(sender, Arc::clone(&connection), writing));
     let close = tokio::select! {
-        close = read(receiver, &connection, &ours) => close,
+        close = read(&mut receiver, &connection, &ours) => close,
         close = connection.outbox().cut() => Some(close),
         _ended = &mut writer => None,
     };
@@ -111,6 +113,10 @@ async fn serve(socket: WebSocket, connection: Arc<Connection>) {
     }
     writer.abort();
     connection.closed().await;
+    // What the peer has sent meanwhile is read and dropped: a socket that is closed with unread data is
+    // reset, and the close frame would be lost with it.
+    let rest = async { while let Some(Ok(_unread)) = receiver.next().await {} };
+    let _silent = tokio::time::timeout(LAST_WORDS, rest).await;
 }
 
 /// What the socket itself sends between the frames of the hub.
@@ -121,7 +127,7 @@ enum Own {
 
 /// Takes frames until the peer goes, or has gone too far.
 async fn read(
-    mut receiver: SplitStream<WebSocket>,
+    receiver: &mut SplitStream<WebSocket>,
     connection: &Arc<Connection>,
     ours: &tokio::sync::mpsc::Sender<Own>,
 ) -> Option<Close> {
@@ -192,7 +198,10 @@ async fn write(
                     }
                     continue;
                 }
-                Some(Own::Close(close)) => Some(close),
+                Some(Own::Close(close)) => {
+                    outbox.take(&mut frames);
+                    Some(close)
+                }
                 None => return,
             },
             next = outbox.next(&mut frames) => next.err(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alkhub_hub::mcp::{MOST_OWN_TOOLS, chosen};
+use alkhub_hub::mcp::MOST_OWN_TOOLS;
 use alkhub_operations::{CallError, Entry, OperationSpec, OperationType, sha256_hex};
 use axum::http::HeaderMap;
 use rmcp::model::{ErrorData, JsonObject, Tool, ToolAnnotations};
@@ -75,10 +75,7 @@ impl Caller {
     ///
     /// Errors: −32602 rule `too_many_tools` when more are chosen than are shown.
     pub(super) fn own_tools(&self) -> Result<BTreeMap<String, Arc<Entry>>, ErrorData> {
-        if self.chosen.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let mut entries = chosen(self.hub.visible_operations(&self.principal), &self.chosen);
+        let mut entries = self.hub.own_tools(&self.principal, &self.chosen);
         // A tool takes an object and nothing else.
         entries.retain(|entry| takes_object(entry.spec()));
         if entries.len() > MOST_OWN_TOOLS {
