@@ -5,6 +5,7 @@ mod manage;
 mod offers;
 mod presence;
 mod register;
+mod resume;
 mod watch;
 
 use alkhub_operations::{Operation, OperationType, operation};

@@ -2,21 +2,17 @@
 
 mod data_dir;
 mod first_identity;
+mod registry;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use alkhub_operations::{CallError, Mode, Registry};
-use alkhub_storage::entity::operation_registrations;
-use alkhub_storage::enums::ProviderType;
-use alkhub_storage::ids::{ClientId, OperationId, SpokeId};
-use alkhub_storage::page::{Order as PageOrder, PageRequest};
+use alkhub_operations::CallError;
 use alkhub_storage::{
-    ConnectError, Database, DatabaseOptions, DbErr, MigrateError, Scope, SqliteSynchronous,
-    StorageError, meta, services, spokes as stored_operations,
+    ConnectError, Database, DatabaseOptions, DbErr, MigrateError, SqliteSynchronous, StorageError,
+    meta,
 };
 use chrono::Utc;
 use secrecy::SecretString;
@@ -41,13 +37,13 @@ use crate::live::LiveCalls;
 use crate::jobs::RunningJobs;
 use crate::news::News;
 use crate::notices::Notices;
-use crate::operations::{KnownGraph, Overrides, apply_override};
-use crate::providers::{Owner, ProviderId, Providers, Way};
+use crate::operations::{KnownGraph, Overrides};
+use crate::providers::Providers;
 use crate::recorder::{Recorder, RecorderLimits};
 use crate::repeats::Repeats;
 use crate::state::{Instance, State};
 use crate::system::SETTING_PREFIX;
-use crate::{Hub, catalog, clients, jobs, mcp, recovery, spokes};
+use crate::{Hub, clients, jobs, mcp, recovery, spokes};
 
 /// Pause between two attempts to reach the database.
 const RETRY: Duration = Duration::from_millis(500);
@@ -195,15 +191,15 @@ impl Hub {
         let (recovered_calls, recovery) = recovery::close_open_calls(&database, &instance)
             .await
             .map_err(StartError::Recovery)?;
-        let registry = register().map_err(|error| StartError::Registry(error.to_string()))?;
+        let registry = registry::register().map_err(|error| StartError::Registry(error.to_string()))?;
         let found = mcp::count(&registry.list(), &config.mcp.tools);
         if found > mcp::MOST_OWN_TOOLS {
             return Err(StartError::TooManyTools { found });
         }
         let overrides = Overrides::default();
-        let rows = store_operations(&database, &registry, &overrides).await?;
+        let rows = registry::store_operations(&database, &registry, &overrides).await?;
         let providers = Providers::new(rows, overrides);
-        know_offered_operations(&database, &registry, &providers).await?;
+        registry::know_offered_operations(&database, &registry, &providers).await?;
         let installation_key = installation_key(&database).await?;
         let services = Services::new(Arc::clone(&live))?;
 
@@ -340,126 +336,6 @@ async fn apply_stored_settings(database: &Database, live: &LiveConfig) -> Result
         tracing::warn!(warning, "a stored setting is not applied");
     }
     Ok(())
-}
-
-fn register() -> Result<Arc<Registry>, alkhub_operations::RegistryError> {
-    let registry = Arc::new(Registry::new().with_mode(Mode::Narrowing));
-    registry.register_all(catalog::all())?;
-    Ok(registry)
-}
-
-/// Gives every operation a row, so that its calls have something to refer to.
-async fn store_operations(
-    database: &Database,
-    registry: &Registry,
-    overrides: &Overrides,
-) -> Result<HashMap<String, OperationId>, StartError> {
-    let specs = registry
-        .list()
-        .iter()
-        .map(|entry| catalog::row_of(entry.spec(), catalog::Origin::BuiltIn))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| StartError::Registry(error.to_string()))?;
-    let transaction = database.begin().await?;
-    let stored = stored_operations::upsert_operations(&transaction, specs).await?;
-    transaction.commit().await?;
-    for (row, _change) in &stored {
-        let name = format!("{}.{}", row.namespace, row.name);
-        if let Some(entry) = registry.get(&name) {
-            overrides.read(row, entry.spec());
-            apply_override(registry, overrides, &name)
-                .map_err(|error| StartError::Registry(error.to_string()))?;
-        }
-    }
-    Ok(stored
-        .into_iter()
-        .map(|(operation, _change)| {
-            (
-                format!("{}.{}", operation.namespace, operation.name),
-                operation.id,
-            )
-        })
-        .collect())
-}
-
-/// Makes known what spokes and services have offered before, so that their operations have a
-/// description and their calls a name while they are away.
-async fn know_offered_operations(
-    database: &Database,
-    registry: &Registry,
-    providers: &Providers,
-) -> Result<(), StartError> {
-    let filter = stored_operations::OperationFilter::default();
-    let mut offered: HashMap<ProviderId, (Owner, Vec<_>)> = HashMap::new();
-    let mut page = PageRequest {
-        limit: 500,
-        order: PageOrder::Asc,
-        cursor: None,
-    };
-    loop {
-        let found = stored_operations::operations(database.reader(), &filter, &page).await?;
-        for row in found.items.iter().filter(|row| !catalog::is_built_in(row)) {
-            let spec = match catalog::spec_of(row) {
-                Ok(spec) => spec,
-                Err(problem) => {
-                    let name = format!("{}.{}", row.namespace, row.name);
-                    tracing::warn!(operation = name, error = %problem, "a stored operation cannot be offered");
-                    continue;
-                }
-            };
-            providers.overrides.read(row, &spec);
-            let offers =
-                stored_operations::registrations_of_operation(database.reader(), &row.id, false)
-                    .await?;
-            for offer in offers {
-                let Some((provider, owner)) = provider_in_rows(database, &offer).await? else {
-                    continue;
-                };
-                let (_, operations) = offered.entry(provider).or_insert((owner, Vec::new()));
-                operations.push((row.id.clone(), spec.clone(), Way::Away));
-            }
-        }
-        match found.next_cursor {
-            Some(cursor) => page.cursor = Some(cursor),
-            None => break,
-        }
-    }
-    for (provider, (owner, operations)) in offered {
-        providers
-            .offer(registry, &provider, &owner, operations)
-            .map_err(|error| StartError::Registry(error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// The provider of a registration, and whose it is.
-async fn provider_in_rows(
-    database: &Database,
-    offer: &operation_registrations::Model,
-) -> Result<Option<(ProviderId, Owner)>, StartError> {
-    let reader = database.reader();
-    match offer.provider_type {
-        ProviderType::Spoke => {
-            let id = SpokeId::from(offer.provider_id.as_str());
-            let Some(row) = stored_operations::spoke_by_id(reader, &Scope::All, &id).await? else {
-                return Ok(None);
-            };
-            let owner = spokes::owner_in_row(reader, &row).await?;
-            Ok(Some((ProviderId::Spoke(id), owner)))
-        }
-        ProviderType::Client => {
-            let id = ClientId::from(offer.provider_id.as_str());
-            let Some(row) = services::client_by_id(reader, &Scope::All, &id).await? else {
-                return Ok(None);
-            };
-            let owner = Owner {
-                account: row.owner_id,
-                organization: row.org_id,
-                project: None,
-            };
-            Ok(Some((ProviderId::Client(id), owner)))
-        }
-    }
 }
 
 /// The id of this process, kept in the data directory, joined by a number that grows at each start.
