@@ -15,10 +15,14 @@ mod import;
 mod import_memory;
 mod lab;
 mod list_sessions;
+mod load;
 mod machine;
 mod peers;
 mod ready;
+mod recorded_call;
+mod recorder_rows;
 mod report;
+mod routed_call;
 mod sqlite;
 mod start;
 mod task_page;
@@ -29,6 +33,7 @@ use std::process::ExitCode;
 
 use async_trait::async_trait;
 use clap::Args;
+use tokio::process::Command;
 
 use crate::demo_data::DemoDataError;
 use crate::process::{self, ProcessError};
@@ -47,7 +52,7 @@ pub(crate) struct BenchArguments {
     /// Which benches to run; `--list` tells their names
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Install the rivals by name (npm) into bench/peers/installed and measure them too
+    /// Install the rivals by name (npm, Debian, PyPI) into bench/peers/installed and measure them too
     #[arg(long)]
     peers: bool,
     /// Few and short rounds, to try a bench out; writes nothing below docs/
@@ -143,6 +148,9 @@ trait Bench {
 fn all() -> Vec<Box<dyn Bench>> {
     vec![
         Box::new(start::Start),
+        Box::new(recorded_call::RecordedCall),
+        Box::new(routed_call::RoutedCall),
+        Box::new(recorder_rows::RecorderRows),
         Box::new(task_page::TaskPage),
         Box::new(import::Import),
         Box::new(import_memory::ImportMemory),
@@ -170,9 +178,12 @@ pub(crate) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let benches = chosen(&arguments.names)?;
+    if cfg!(debug_assertions) && arguments.binary.is_none() {
+        return in_release(workspace).await;
+    }
     let binary = match &arguments.binary {
         Some(binary) => binary.clone(),
-        None => build(workspace).await?,
+        None => workspace.binary("release"),
     };
     let publish = !arguments.quick && arguments.binary.is_none();
     let mut met = true;
@@ -217,7 +228,9 @@ fn chosen(names: &[String]) -> Result<Vec<Box<dyn Bench>>, BenchError> {
         .collect())
 }
 
-async fn build(workspace: &Workspace) -> Result<PathBuf, BenchError> {
+/// Builds the hub and this program in release mode and lets the latter do the work: callers that were
+/// not optimized would be what is measured.
+async fn in_release(workspace: &Workspace) -> Result<ExitCode, BenchError> {
     let arguments = [
         "build",
         "--release",
@@ -226,9 +239,22 @@ async fn build(workspace: &Workspace) -> Result<PathBuf, BenchError> {
         "alkhub",
         "--bin",
         "alkhub",
+        "--package",
+        "xtask",
+        "--bin",
+        "xtask",
     ];
     process::run(workspace.cargo().args(arguments)).await?;
-    Ok(workspace.binary("release"))
+    let mut again = Command::new(workspace.target.join("release/xtask"));
+    // Where cargo is, the second process finds by the same variable.
+    again
+        .args(std::env::args_os().skip(1))
+        .current_dir(&workspace.root);
+    let status = process::status(&mut again).await?;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod postgres;
 mod process;
 mod test;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::error::Error;
@@ -50,6 +51,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Looks for inputs that make a reader of files fail, with libFuzzer
     Fuzz(fuzz::FuzzArguments),
+    /// Kills the hub under load, again and again, and checks that nothing it answered is lost
+    Torture(torture::TortureArguments),
     /// Writes a directory of realistic task files, the same ones for the same seed
     DemoData(demo_data::DemoDataArguments),
 }
@@ -69,6 +72,8 @@ enum CommandError {
     Bench(#[from] bench::BenchError),
     #[error(transparent)]
     Fuzz(#[from] fuzz::FuzzError),
+    #[error(transparent)]
+    Torture(#[from] torture::TortureError),
     #[error(transparent)]
     DemoData(#[from] demo_data::DemoDataError),
     #[error("cannot watch for signals")]
@@ -106,6 +111,7 @@ async fn run(command: Command) -> Result<ExitCode, CommandError> {
         Command::Tidy => tidy::run(&workspace).await?,
         Command::Bench(arguments) => bench::run(&workspace, &arguments).await?,
         Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments).await?,
+        Command::Torture(arguments) => torture::run(&workspace, &arguments).await?,
         Command::DemoData(arguments) => demo_data::run(&arguments)?,
     })
 }

@@ -19,7 +19,7 @@ const START: Duration = Duration::from_secs(60);
 
 /// The brakes are off: the path is measured, not the limits.
 const CONFIGURATION: &str =
-    "[limits]\nrate = 0\nburst = 0\nconcurrency = 0\naccountConcurrency = 0\n";
+    "[limits]\nrate = 0\nburst = 0\nconcurrency = 0\naccountConcurrency = 0\nsockets = 0\n";
 
 /// A running hub with its own data directory.
 #[derive(Debug)]
@@ -34,8 +34,17 @@ pub(super) struct HubServer {
 impl HubServer {
     /// Starts a hub on that data directory and waits until it is ready.
     pub(super) async fn start(lab: &Lab, data: &Path) -> Result<Self, BenchError> {
+        Self::start_with(lab, data, &[]).await
+    }
+
+    /// As [`HubServer::start`], with settings by the names of their variables.
+    pub(super) async fn start_with(
+        lab: &Lab,
+        data: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, BenchError> {
         let port = free_port()?;
-        let mut server = Self::spawn(lab, data, port)?;
+        let mut server = Self::spawn(lab, data, port, settings)?;
         server.group = healthy(
             server.group,
             "alkhub",
@@ -48,6 +57,16 @@ impl HubServer {
             .trim()
             .to_owned();
         Ok(server)
+    }
+
+    /// Host and port.
+    pub(super) fn host(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    /// The key of the hub's first account.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     /// Calls an operation and gives its output, the `data` of the envelope.
@@ -92,7 +111,12 @@ impl HubServer {
     }
 
     /// Starts the process and does not wait for it.
-    fn spawn(lab: &Lab, data: &Path, port: u16) -> Result<Self, BenchError> {
+    fn spawn(
+        lab: &Lab,
+        data: &Path,
+        port: u16,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, BenchError> {
         let configuration = lab_file(data, "bench.toml");
         fs::create_dir_all(data)
             .and_then(|()| fs::write(&configuration, CONFIGURATION))
@@ -106,6 +130,7 @@ impl HubServer {
             .env("ALKHUB_DATA_DIR", data)
             .env("ALKHUB_CONFIG", &configuration);
         command.env("ALKHUB_SERVER_LISTEN", format!("127.0.0.1:{port}"));
+        command.envs(settings.iter().copied());
         let log = output(&lab_file(data, "bench.log"))?;
         command.stdout(log.0).stderr(log.1);
         Ok(Self {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::BenchError;
-use super::peers::{self, NpmPeer};
+use super::peers::{self, DebianPeer, NpmPeer, NpmSet, PythonPeer};
 use crate::workspace::Workspace;
 
 /// The surroundings of one bench; its directory goes when it is dropped.
@@ -78,6 +78,65 @@ impl Lab {
     pub(super) async fn npm(&mut self, peer: &NpmPeer) -> Result<Option<PathBuf>, BenchError> {
         let reason = if self.peers {
             match peers::install(&self.workspace, peer).await? {
+                Ok(file) => {
+                    self.versions
+                        .insert(peer.package.to_owned(), peer.version.to_owned());
+                    return Ok(Some(file));
+                }
+                Err(reason) => reason,
+            }
+        } else {
+            "not asked for (--peers)".to_owned()
+        };
+        self.miss(peer.package, &reason);
+        Ok(None)
+    }
+
+    /// The directory of a rival made of several npm packages. `None` is recorded as missing.
+    pub(super) async fn npm_set(&mut self, set: &NpmSet) -> Result<Option<PathBuf>, BenchError> {
+        let reason = if self.peers {
+            match peers::install_set(&self.workspace, set).await? {
+                Ok(directory) => {
+                    let versions = set
+                        .packages
+                        .iter()
+                        .map(|(package, version)| ((*package).to_owned(), (*version).to_owned()));
+                    self.versions.extend(versions);
+                    return Ok(Some(directory));
+                }
+                Err(reason) => reason,
+            }
+        } else {
+            "not asked for (--peers)".to_owned()
+        };
+        self.miss(set.name, &reason);
+        Ok(None)
+    }
+
+    /// The file of a Debian package. `None` is recorded as missing.
+    pub(super) async fn debian(
+        &mut self,
+        peer: &DebianPeer,
+    ) -> Result<Option<PathBuf>, BenchError> {
+        let reason = if self.peers {
+            match peers::unpack_debian(&self.workspace, peer).await? {
+                Ok(file) => return Ok(Some(file)),
+                Err(reason) => reason,
+            }
+        } else {
+            "not asked for (--peers)".to_owned()
+        };
+        self.miss(peer.package, &reason);
+        Ok(None)
+    }
+
+    /// The file of a Python package. `None` is recorded as missing.
+    pub(super) async fn python(
+        &mut self,
+        peer: &PythonPeer,
+    ) -> Result<Option<PathBuf>, BenchError> {
+        let reason = if self.peers {
+            match peers::install_python(&self.workspace, peer).await? {
                 Ok(file) => {
                     self.versions
                         .insert(peer.package.to_owned(), peer.version.to_owned());

@@ -90,7 +90,10 @@ fn all_wait(tasks: usize) -> Vec<TaskFile> {
         .map(|number| TaskFile {
             id: format!("t{number}"),
             path: format!("t{number}.md"),
-            text: format!("---\nid: t{number}\nname: Task {number}\n{}\n---\n", text(number)),
+            text: format!(
+                "---\nid: t{number}\nname: Task {number}\n{}\n---\n",
+                text(number)
+            ),
         })
         .collect()
 }
