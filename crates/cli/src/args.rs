@@ -6,7 +6,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::commands::{
     account, admin, call, completions, config, hub, key, mcp, migrate, operations, project, serve,
-    task, workspace,
+    spoke, task, workspace,
 };
 
 /// One hub for a team of AI coding agents.
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ops(operations::Operations),
     Call(call::Call),
+    #[command(subcommand)]
+    Spoke(spoke::Spoke),
     Mcp(mcp::Mcp),
     Whoami(hub::Whoami),
     Info(hub::Info),

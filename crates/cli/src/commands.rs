@@ -13,6 +13,7 @@ pub(crate) mod operations;
 pub(crate) mod paging;
 pub(crate) mod project;
 pub(crate) mod serve;
+pub(crate) mod spoke;
 pub(crate) mod task;
 pub(crate) mod values;
 pub(crate) mod workspace;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Key(key) => key.run(global, output)?,
         Command::Ops(operations) => call(operations.plan()?, global, output)?,
         Command::Call(call) => call.run(global, output)?,
+        Command::Spoke(spoke) => spoke.run(global, output)?,
         Command::Mcp(mcp) => mcp.run(global, output)?,
         Command::Whoami(whoami) => call(whoami.plan()?, global, output)?,
         Command::Info(info) => call(info.plan()?, global, output)?,

@@ -42,6 +42,13 @@ pub(crate) enum Reference {
         /// Field of the input that takes the id.
         field: &'static str,
     },
+    /// A spoke by name or id.
+    Spoke {
+        /// What the user gave.
+        named: String,
+        /// Field of the input that takes the id.
+        field: &'static str,
+    },
 }
 
 /// The operation wants the name typed again.
@@ -124,6 +131,15 @@ impl Plan {
         self
     }
 
+    /// Looks up a spoke and puts its id into `field`.
+    pub(crate) fn spoke(mut self, named: &str, field: &'static str) -> Plan {
+        self.references.push(Reference::Spoke {
+            named: named.to_owned(),
+            field,
+        });
+        self
+    }
+
     /// The user must repeat the project's name, on the terminal or by `--yes`.
     pub(crate) fn confirmed_by_name(mut self, given: bool) -> Plan {
         self.confirmation = Some(Confirmation {
@@ -198,7 +214,9 @@ impl Plan {
 impl Reference {
     fn field(&self) -> &'static str {
         match self {
-            Reference::Project { field, .. } | Reference::Task { field, .. } => field,
+            Reference::Project { field, .. }
+            | Reference::Task { field, .. }
+            | Reference::Spoke { field, .. } => field,
         }
     }
 
@@ -206,6 +224,10 @@ impl Reference {
     async fn resolve(&self, client: &Client, whole: bool) -> Result<Value, Failure> {
         match self {
             Reference::Project { named, .. } => project(client, named, whole).await,
+            Reference::Spoke { named, .. } if is_id(named) => Ok(json!({"id": named})),
+            Reference::Spoke { named, .. } => {
+                client.call("spoke.get", &json!({"name": named})).await
+            }
             Reference::Task {
                 named,
                 project: in_project,

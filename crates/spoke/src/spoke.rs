@@ -6,6 +6,7 @@ use alkhub_operations::CallError;
 use alkhub_operations::protocol::Subscription;
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::builder::SpokeBuilder;
@@ -65,6 +66,12 @@ impl Spoke {
     #[must_use]
     pub fn is_up(&self) -> bool {
         *self.shared.up.borrow()
+    }
+
+    /// Tells each time the connection is lost (false) or there again (true).
+    #[must_use]
+    pub fn watch_up(&self) -> watch::Receiver<bool> {
+        self.shared.up.subscribe()
     }
 
     /// Serves until it is stopped by a [`Stopper`], or cannot go on.

@@ -273,15 +273,17 @@ impl Create {
     }
 }
 
+/// A new file that only this user can read.
 #[cfg(unix)]
-fn new_secret_file(path: &Path) -> Result<std::fs::File, Failure> {
+pub(super) fn new_secret_file(path: &Path) -> Result<std::fs::File, Failure> {
     use std::os::unix::fs::OpenOptionsExt;
 
     open_new(path, std::fs::OpenOptions::new().mode(0o600))
 }
 
+/// A new file.
 #[cfg(not(unix))]
-fn new_secret_file(path: &Path) -> Result<std::fs::File, Failure> {
+pub(super) fn new_secret_file(path: &Path) -> Result<std::fs::File, Failure> {
     open_new(path, &mut std::fs::OpenOptions::new())
 }
 

@@ -10,6 +10,7 @@ mod mcp;
 mod postgres;
 mod server;
 mod settings;
+mod spoke;
 mod support;
 mod sync;
 mod tour;

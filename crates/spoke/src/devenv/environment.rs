@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use alkhub_operations::{CallError, Context};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::errors::DevError;
+use super::exec::GRACE;
 use super::paths::Roots;
 use super::process::Processes;
 
@@ -169,9 +171,18 @@ impl Environment {
         })
     }
 
-    /// Ends every process that `process.start` began and waits for it, at most about six seconds.
+    /// Ends every process that `process.start` began, and waits for it and for the commands of calls
+    /// that have ended already; at most about seven seconds.
     pub async fn shutdown(&self) {
         self.inner.processes.stop_all().await;
+        let all = u32::try_from(self.inner.most_processes).unwrap_or(u32::MAX);
+        let gone = self.inner.permits.acquire_many(all);
+        if tokio::time::timeout(GRACE + Duration::from_secs(2), gone)
+            .await
+            .is_err()
+        {
+            tracing::warn!("commands still run");
+        }
     }
 
     /// The real paths of the roots, in the order they were given.
