@@ -32,7 +32,12 @@ impl Peer {
 
     /// Connects with this key.
     pub(crate) async fn with_key(server: &Server, key: &str) -> Self {
-        let url = server.url.replacen("http", "ws", 1) + "/ws";
+        Self::at(&server.url, key).await
+    }
+
+    /// Connects to the server at this address with this key.
+    pub(crate) async fn at(url: &str, key: &str) -> Self {
+        let url = url.replacen("http", "ws", 1) + "/ws";
         let mut request = url.into_client_request().unwrap();
         request
             .headers_mut()
@@ -45,6 +50,17 @@ impl Peer {
         };
         peer.hello = peer.next("hub.hello").await;
         peer
+    }
+
+    /// Connects without a key, as a browser does; nothing was said yet.
+    pub(crate) async fn without_key(server: &Server) -> Self {
+        let url = server.url.replacen("http", "ws", 1) + "/ws";
+        let (socket, _) = connect_async(url).await.unwrap();
+        Self {
+            socket,
+            hello: Value::Null,
+            kept: Vec::new(),
+        }
     }
 
     /// Registers as a spoke with these operations; gives the answer's data.
@@ -61,13 +77,60 @@ impl Peer {
 
     /// Sends a request; gives its id.
     pub(crate) async fn request(&mut self, operation: &str, input: Value) -> String {
+        self.request_with(operation, input, json!({})).await
+    }
+
+    /// Sends a request with these further members; gives its id.
+    pub(crate) async fn request_with(
+        &mut self,
+        operation: &str,
+        input: Value,
+        further: Value,
+    ) -> String {
         let id = Uuid::new_v4().to_string();
+        let mut payload = json!({ "requestId": id, "operationId": operation, "input": input });
+        for (name, value) in further.as_object().unwrap() {
+            payload[name] = value.clone();
+        }
+        let id = payload["requestId"].as_str().unwrap().to_owned();
+        self.send(&json!({ "type": "call.requested", "id": id, "payload": payload }))
+            .await;
+        id
+    }
+
+    /// The id of the next call this spoke is asked for.
+    pub(crate) async fn asked(&mut self) -> String {
+        let asked = self.next("call.requested").await;
+        asked["payload"]["requestId"].as_str().unwrap().to_owned()
+    }
+
+    /// The next order to stop is for this call and by these; it is confirmed.
+    pub(crate) async fn stops(&mut self, id: &str, by: &str) {
+        let told = self.next("call.aborted").await;
+        assert_eq!(told["payload"]["requestId"], id, "{told}");
+        assert_eq!(told["payload"]["by"], by, "{told}");
+        self.confirm(id).await;
+    }
+
+    /// Says that a call has stopped.
+    pub(crate) async fn confirm(&mut self, id: &str) {
         self.send(&json!({
-            "type": "call.requested", "id": id,
-            "payload": { "requestId": id, "operationId": operation, "input": input },
+            "type": "call.aborted", "id": id,
+            "payload": { "requestId": id, "by": "provider" },
         }))
         .await;
-        id
+    }
+
+    /// Everything before is dealt with, for a heartbeat was answered.
+    pub(crate) async fn settled(&mut self) {
+        self.send(&json!({ "type": "hub.heartbeat", "payload": {} }))
+            .await;
+        self.next("hub.heartbeat").await;
+    }
+
+    /// A frame of this type that was read already.
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.kept.iter().any(|frame| frame["type"] == kind)
     }
 
     /// The end of a request: its data or its error.
@@ -174,4 +237,11 @@ pub(crate) fn spec(name: &str, kind: &str) -> Value {
         "description": "for a test", "inputSchema": {}, "outputSchema": {},
         "accessControl": { "requiredScopes": [] },
     })
+}
+
+/// The same, but it may be run twice.
+pub(crate) fn idempotent(name: &str, kind: &str) -> Value {
+    let mut spec = spec(name, kind);
+    spec["idempotent"] = json!(true);
+    spec
 }
