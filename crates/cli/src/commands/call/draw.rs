@@ -178,8 +178,8 @@ fn labels(rows: &[Value]) -> Vec<String> {
         open.resize(open.len().max(depth + 1), false);
         open.truncate(depth + 1);
         let mut label = String::new();
-        for level in 1..=depth {
-            label.push_str(match (level == depth, open[level]) {
+        for (level, goes_on) in open.iter().enumerate().skip(1) {
+            label.push_str(match (level == depth, *goes_on) {
                 (true, true) => "├─ ",
                 (true, false) => "└─ ",
                 (false, true) => "│  ",
