@@ -125,7 +125,7 @@ impl Hub {
         });
         let register = json!({
             "name": "bench",
-            "maxInFlight": 256,
+            "limits": { "maxInFlight": 256 },
             "operations": [{
                 "namespace": "bench", "name": "echo", "version": "1.0.0", "type": "query",
                 "description": "Answers what it got.", "inputSchema": schema, "outputSchema": schema,
