@@ -140,6 +140,11 @@ trait Bench {
     /// Its name, work and bar.
     fn about(&self) -> About;
 
+    /// Whether it needs the binary `alkhub`, or ourselves, in release mode: that takes minutes to build.
+    fn needs_binary(&self) -> bool {
+        true
+    }
+
     /// Runs it. A rival that cannot be had is told to the lab, not an error.
     async fn run(&self, lab: &mut Lab) -> Result<Vec<Measure>, BenchError>;
 }
@@ -178,7 +183,8 @@ pub(crate) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let benches = chosen(&arguments.names)?;
-    if cfg!(debug_assertions) && arguments.binary.is_none() {
+    let needs_binary = benches.iter().any(|bench| bench.needs_binary());
+    if cfg!(debug_assertions) && arguments.binary.is_none() && needs_binary {
         return in_release(workspace).await;
     }
     let binary = match &arguments.binary {

@@ -60,6 +60,10 @@ impl Bench for GraphAnalyses {
         }
     }
 
+    fn needs_binary(&self) -> bool {
+        false
+    }
+
     async fn run(&self, lab: &mut Lab) -> Result<Vec<Measure>, BenchError> {
         let ours = build(lab).await?;
         let rival = rival(lab).await?;

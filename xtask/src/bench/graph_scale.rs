@@ -32,6 +32,10 @@ impl Bench for GraphScale {
         }
     }
 
+    fn needs_binary(&self) -> bool {
+        false
+    }
+
     async fn run(&self, lab: &mut Lab) -> Result<Vec<Measure>, BenchError> {
         let program = build(lab).await?;
         let (large, small) = if lab.quick {
