@@ -113,6 +113,7 @@ async fn spokes_are_listed_seen_touched_changed_and_deleted() {
             project: Some(home.id.clone()),
             status: Some(SpokeStatus::Connected),
             spoke_type: Some(SpokeType::DevEnv),
+            ids: None,
         };
         let page = spokes::spokes(db.reader(), &Scope::All, &filter, &PageRequest::default())
             .await
