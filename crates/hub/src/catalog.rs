@@ -8,7 +8,10 @@ use alkhub_storage::json::Metadata;
 use alkhub_storage::spokes::NewOperation;
 use serde_json::{Map, Value, json};
 
-use crate::{calls, clients, identity, jobs, news, operations as about_operations, projects, spokes, system, tasks};
+use crate::{
+    calls, clients, identity, jobs, news, operations as about_operations, projects, spokes, system,
+    tasks,
+};
 
 /// All operations, domain by domain.
 pub(crate) fn all() -> Vec<Operation> {

@@ -177,7 +177,11 @@ impl<'a> Here<'a> {
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
-        let mut names = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self
+            .running
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         names.remove(self.name);
     }
 }

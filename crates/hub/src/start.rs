@@ -31,10 +31,10 @@ use crate::config::{self, LiveConfig};
 use crate::connections::Sockets;
 use crate::dispatch::Queue;
 use crate::events::Events;
+use crate::jobs::RunningJobs;
 use crate::limits::Limits;
 use crate::links::Links;
 use crate::live::LiveCalls;
-use crate::jobs::RunningJobs;
 use crate::news::News;
 use crate::notices::Notices;
 use crate::operations::{KnownGraph, Overrides};
@@ -191,7 +191,8 @@ impl Hub {
         let (recovered_calls, recovery) = recovery::close_open_calls(&database, &instance)
             .await
             .map_err(StartError::Recovery)?;
-        let registry = registry::register().map_err(|error| StartError::Registry(error.to_string()))?;
+        let registry =
+            registry::register().map_err(|error| StartError::Registry(error.to_string()))?;
         let found = mcp::count(&registry.list(), &config.mcp.tools);
         if found > mcp::MOST_OWN_TOOLS {
             return Err(StartError::TooManyTools { found });

@@ -180,7 +180,10 @@ impl Running {
             topic: event.topic.clone(),
             org_id: event.organization.as_ref().map(ToString::to_string),
             project_id: event.project.clone(),
-            entity: event.entity.clone().map(|(kind, id)| EntityView { kind, id }),
+            entity: event
+                .entity
+                .clone()
+                .map(|(kind, id)| EntityView { kind, id }),
             change: event.change.clone(),
             by: event.by.to_string(),
         }

@@ -83,7 +83,13 @@ async fn note(state: &State, link: &SpokeLink, connection: Uuid) -> Result<(), S
     let entry =
         Entry::about("spoke", &row.id, &row.name).in_organization(owner.organization.as_ref());
     let actor = crate::start::hub_actor(state);
-    audit::write(&transaction, &actor, Action::SpokeDisconnected, entry.clone()).await?;
+    audit::write(
+        &transaction,
+        &actor,
+        Action::SpokeDisconnected,
+        entry.clone(),
+    )
+    .await?;
     transaction.commit().await?;
     state.news.tell(&actor, Action::SpokeDisconnected, &entry);
     state.events.spoke(&row, &owner, SpokeChange::Disconnected);

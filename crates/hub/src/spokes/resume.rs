@@ -17,7 +17,11 @@ use crate::state::State;
 
 /// A live connection of the row keeps it, unless it is to be replaced; then its calls are treated as
 /// those of a lost one.
-pub(super) async fn take_over(state: &Arc<State>, id: &SpokeId, replace: bool) -> Result<(), HubError> {
+pub(super) async fn take_over(
+    state: &Arc<State>,
+    id: &SpokeId,
+    replace: bool,
+) -> Result<(), HubError> {
     let Some(link) = state.links.get(id) else {
         return Ok(());
     };

@@ -207,7 +207,7 @@ fn query_values_are_written_by_style_and_explode() {
         "p=a%20b&p=c%26d"
     );
     assert_eq!(
-        query(json!({ "explode": false }), list.clone()).unwrap(),
+        query(json!({ "explode": false }), list).unwrap(),
         "p=a%20b,c%26d"
     );
     assert_eq!(query(form.clone(), object.clone()).unwrap(), "k=1&l=x");
