@@ -99,6 +99,9 @@ pub(crate) async fn noting<T, E>(
         .await
 }
 
+/// The events that were missed, and those that follow.
+type Since = (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>);
+
 /// The events of this process.
 pub(crate) struct News {
     sender: broadcast::Sender<Arc<Event>>,
@@ -150,7 +153,7 @@ impl News {
     }
 
     /// The events after `since` as far as they are held, and all that follow; none when it is too old.
-    fn after(&self, since: u64) -> Option<(Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>)> {
+    fn after(&self, since: u64) -> Option<Since> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = held.events.front().map_or(held.last + 1, |event| event.seq);
         if since > held.last || since + 1 < oldest {

@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::view::{View, column, status, time};
 
-/// Offer this machine's files, shell and git to the hub, and look after the machines that do
+/// Offer this machine to the hub, and look after those that do
 ///
 /// A spoke is a program that is connected to the hub and offers operations.
 #[derive(Debug, Subcommand)]

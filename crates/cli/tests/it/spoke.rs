@@ -82,6 +82,10 @@ fn calling(home: &Home, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "processes of their own are looked at; there is no runtime here and no signal to wait for"
+)]
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {

@@ -38,7 +38,7 @@ pub(crate) struct Outgoing<'a> {
 
 /// How one attempt at one provider ended.
 enum Attempt {
-    Ended(Outcome),
+    Ended(Box<Outcome>),
     /// It was not run there: the provider no longer offers it, or its connection went before it was
     /// sent.
     NotRun,
@@ -68,7 +68,7 @@ pub(crate) async fn on_spoke(
         release(state, &offer, place);
         tried.push(offer.provider.clone());
         match attempt {
-            Attempt::Ended(outcome) => return outcome,
+            Attempt::Ended(outcome) => return *outcome,
             // Once is enough: a second failure is the answer.
             Attempt::NotRun | Attempt::Lost if tried.len() > 1 => {
                 return Err(match attempt {
@@ -150,7 +150,7 @@ async fn attempt(
 ) -> Attempt {
     let request = match request_of(outgoing) {
         Ok(request) => request,
-        Err(error) => return Attempt::Ended(Err(error)),
+        Err(error) => return Attempt::Ended(Box::new(Err(error))),
     };
     // Sent under the lock of the live calls: an abort finds it either sent or not begun.
     let sent = state.live.run(
@@ -160,7 +160,7 @@ async fn attempt(
     );
     let call = match sent {
         Ok(call) => call,
-        Err(ended) => return Attempt::Ended(Err(not_begun(outgoing.live, &ended))),
+        Err(ended) => return Attempt::Ended(Box::new(Err(not_begun(outgoing.live, &ended)))),
     };
     let idempotent = outgoing.entry.spec().idempotent();
     let outcome = tokio::select! {
@@ -181,7 +181,7 @@ async fn attempt(
             if started == Some(false) {
                 return Attempt::NotRun;
             }
-            return Attempt::Ended(outcome);
+            return Attempt::Ended(Box::new(outcome));
         }
         Err(error) if error.code == ErrorCode::TIMEOUT => offer.breaker.failed(Instant::now()),
         _ => {
@@ -192,7 +192,7 @@ async fn attempt(
         }
     }
     match answered(outgoing.entry, offer, outcome) {
-        Some(outcome) => Attempt::Ended(outcome),
+        Some(outcome) => Attempt::Ended(Box::new(outcome)),
         None => {
             let name = outgoing.entry.id().to_string();
             state

@@ -64,6 +64,9 @@ impl Change {
     }
 }
 
+/// The changes that were missed, and those that follow.
+type Since = (Vec<Arc<Change>>, broadcast::Receiver<Arc<Change>>);
+
 /// The stream of changes of this process.
 pub(crate) struct Changes {
     sender: broadcast::Sender<Arc<Change>>,
@@ -104,10 +107,7 @@ impl Changes {
 
     /// The changes after `since`, as far as they are held, and all that follow. None when `since` is
     /// too old or of another process.
-    pub(crate) fn after(
-        &self,
-        since: u64,
-    ) -> Option<(Vec<Arc<Change>>, broadcast::Receiver<Arc<Change>>)> {
+    pub(crate) fn after(&self, since: u64) -> Option<Since> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = held
             .changes

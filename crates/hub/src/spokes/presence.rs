@@ -78,7 +78,11 @@ async fn note(state: &State, link: &SpokeLink, connection: Uuid) -> Result<(), S
     else {
         return Ok(());
     };
-    queries::disconnect_spokes(&transaction, Disconnect::Spokes(&[link.id.clone()])).await?;
+    queries::disconnect_spokes(
+        &transaction,
+        Disconnect::Spokes(std::slice::from_ref(&link.id)),
+    )
+    .await?;
     let owner = owner_in_row(&transaction, &row).await?;
     let entry =
         Entry::about("spoke", &row.id, &row.name).in_organization(owner.organization.as_ref());

@@ -245,12 +245,21 @@ fn event(output: &Output, event: Value, sentence: &str) -> Result<(), Failure> {
     }
 }
 
+/// Asked for by a second signal: whoever sends it does not want to wait for anything.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "running calls hold main; it could not return"
+)]
+fn exit_at_once() -> ! {
+    std::process::exit(1)
+}
+
 /// The first signal lets running calls end; the second ends the process.
 async fn stop_when_told(stopper: Stopper) {
     told_to_stop().await;
     stopper.stop();
     told_to_stop().await;
-    std::process::exit(1);
+    exit_at_once();
 }
 
 #[cfg(unix)]

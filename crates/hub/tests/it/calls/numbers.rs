@@ -282,7 +282,7 @@ async fn a_call_is_stuck_when_it_takes_much_longer_than_its_operation_does() {
         .await;
         assert_eq!(
             ids(&hub.ok("call.stuck", json!({})).await),
-            [stuck.id.clone()]
+            std::slice::from_ref(&stuck.id)
         );
         let all = hub.ok("call.stuck", json!({ "olderThanMs": 5_000 })).await;
         assert_eq!(all["items"].as_array().unwrap().len(), 3);

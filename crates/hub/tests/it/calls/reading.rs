@@ -53,7 +53,7 @@ async fn an_account_sees_its_own_calls_without_any_scope_and_others_by_project()
             .call(&reader, "call.list", json!({ "namespace": "task" }))
             .await
             .unwrap();
-        assert_eq!(ids(&listed), [others.id.clone()]);
+        assert_eq!(ids(&listed), std::slice::from_ref(&others.id));
         assert_eq!(listed["items"][0].get("input"), None);
         // A member sees that it was called, not with what.
         let seen = hub

@@ -94,7 +94,7 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.0.peers.lock().unwrap().push(context.peer.clone());
+        self.0.peers.lock().unwrap().push(context.peer);
         let tools = self.0.tools.lock().unwrap().clone();
         let from: usize = request
             .and_then(|request| request.cursor)
