@@ -1,9 +1,8 @@
 //! Graphology JSON read straight into a graph, without the document as a tree beside it.
 //!
-//! Only what is right and in the usual order is read this way. At anything else the reader gives
-//! up, and the document is read as a tree, whose check names the first fault. So nothing here
-//! says what is wrong, and the two ways never disagree: what is read here is what the other way
-//! would read.
+//! Only what is right is read this way. At anything else the reader gives up, and the document is
+//! read as a tree, whose check names the first fault. So nothing here says what is wrong, and the
+//! two ways never disagree: what is read here is what the other way would read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,11 +78,11 @@ impl<'de> Visitor<'de> for Document<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let (mut options, mut attributes) = (None, None);
         let (mut nodes, mut edges) = (false, false);
+        let mut waiting: Vec<Edge<'de>> = Vec::new();
         while let Some(Text(key)) = map.next_key()? {
             match &*key {
                 "options" => options = Some(map.next_value::<Value>()?),
                 "attributes" => attributes = Some(map.next_value::<Map<String, Value>>()?),
-                // Edges first or a second list: possible, but nobody writes it.
                 "nodes" if !nodes => {
                     nodes = true;
                     map.next_value_seed(Nodes(self.0))?;
@@ -92,15 +91,21 @@ impl<'de> Visitor<'de> for Document<'_> {
                     edges = true;
                     map.next_value_seed(Edges(self.0))?;
                 }
+                // Sorted by name the edges come first; they wait for their ends.
+                "edges" if !edges => {
+                    edges = true;
+                    waiting = map.next_value()?;
+                }
                 "nodes" | "edges" => return Err(unusual()),
                 _ => skip(&mut map)?,
             }
         }
         let options = options.ok_or_else(unusual)?;
         check_options(&options).map_err(|_| unusual::<A::Error>())?;
-        if !edges {
+        if !nodes || !edges {
             return Err(unusual());
         }
+        add(self.0, &mut waiting, &mut Vec::new()).ok_or_else(unusual::<A::Error>)?;
         self.0.attributes = attributes.ok_or_else(unusual)?;
         Ok(())
     }
