@@ -1,7 +1,7 @@
 //! What the driver says, told by kind and place.
 
 use alkhub_storage::identity::{self, NewAccount};
-use alkhub_storage::testing::TestDatabase;
+use alkhub_storage::testing::{TestDatabase, full_disk};
 use alkhub_storage::{ConnectError, Database, DatabaseOptions, StorageError, meta};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -71,10 +71,7 @@ async fn a_full_disk_is_told_and_leaves_what_was_there() {
     let db = TestDatabase::sqlite().await;
     account(&db, "ada").await;
     // The file may not grow any further.
-    db.writer()
-        .execute_unprepared("pragma max_page_count = 1")
-        .await
-        .unwrap();
+    full_disk::begin(db.url());
     let text = "x".repeat(4 << 20);
     let full = meta::put(db.writer(), "big", &json!(text))
         .await
@@ -84,10 +81,7 @@ async fn a_full_disk_is_told_and_leaves_what_was_there() {
         .await
         .unwrap();
     assert!(found.is_some());
-    db.writer()
-        .execute_unprepared("pragma max_page_count = 1000000")
-        .await
-        .unwrap();
+    full_disk::end(db.url());
     meta::put(db.writer(), "big", &json!(text)).await.unwrap();
 }
 
