@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use alkhub_operations::protocol::{
     CallServer, Closing, ClosingReason, CodecFault, Control, Delivered, EventSink as _, FrameError,
-    FrameLimits, Heartbeat, Hello, HelloLimits, Incoming, RequestState, ServerLimits, Violation,
-    decode, deliver,
+    FrameLimits, Heartbeat, Hello, HelloLimits, Incoming, ServerLimits, Violation, decode, deliver,
 };
 use alkhub_operations::{AbortBy, CallError, CallEvent, ErrorCode, RequestId};
 use uuid::Uuid;
@@ -244,11 +243,6 @@ impl Connection {
                 self.end_of_former_run(link, event);
                 Delivered::Accepted
             }
-            // A spoke may run what it asked for itself; then the id is known on both sides, and what the
-            // provider says of the end is for the side that waits for it, also after its abort.
-            Some(link) if confirms(&event) && link.map.state(&id) != RequestState::Unknown => {
-                link.map.deliver(event)
-            }
             Some(link) => deliver(&link.map, &self.server, event),
             None => match &event {
                 CallEvent::Requested(_) | CallEvent::Aborted(_) | CallEvent::Credit(_) => {
@@ -373,11 +367,6 @@ impl Connection {
         )));
         self.faults.violation()
     }
-}
-
-/// True for a provider's word that it has stopped.
-fn confirms(event: &CallEvent) -> bool {
-    matches!(event, CallEvent::Aborted(aborted) if aborted.by == Some(AbortBy::Provider))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -114,7 +114,9 @@ pub fn deliver(map: &CallMap, server: &CallServer, event: CallEvent) -> Delivere
         CallEvent::Aborted(aborted) => {
             let id = &aborted.request_id;
             let by_provider = aborted.by == Some(AbortBy::Provider);
-            let (waits, runs) = (map.state(id) == RequestState::Open, server.runs(id));
+            // Aborted a moment ago: then this is its confirmation.
+            let waits = matches!(map.state(id), RequestState::Open | RequestState::Aborted);
+            let runs = server.runs(id);
             if runs && !(by_provider && waits) {
                 server.deliver(event)
             } else {

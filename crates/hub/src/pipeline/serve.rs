@@ -181,6 +181,12 @@ pub(super) fn settle_outcome(state: &Arc<State>, admitted: &Admitted, outcome: O
                 // inside it goes with it.
                 Err(error) if error.code == ErrorCode::PROVIDER_LOST => Some(AbortBy::Hub),
                 Err(error) if error.code == ErrorCode::ABORTED => Some(AbortBy::Parent),
+                // The provider's side of the deadline came first; what is below is as late.
+                Err(error)
+                    if error.code == ErrorCode::TIMEOUT && Instant::now() >= admitted.deadline =>
+                {
+                    Some(AbortBy::Deadline)
+                }
                 _ => None,
             };
             if let Some(by) = stopped_below {
