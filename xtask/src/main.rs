@@ -86,6 +86,9 @@ const INTERRUPTED: u8 = 130;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Built with the whole workspace, reqwest is one that wants to be told its TLS; alone it has none.
+    // Refused only when there is one already.
+    drop(rustls::crypto::ring::default_provider().install_default());
     // An interrupt drops the command where it stands; its guards then stop what it started.
     let outcome = tokio::select! {
         outcome = run(arguments.command) => outcome,

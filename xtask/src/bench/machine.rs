@@ -84,6 +84,8 @@ fn status_field(process: &Path, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use tokio::process::Command;
 
     use super::*;
@@ -91,10 +93,23 @@ mod tests {
 
     #[tokio::test]
     async fn memory_of_a_group_is_that_of_its_processes() {
-        let group = Group::spawn(Command::new("sleep").arg("600")).unwrap();
-        let memory = group_memory(group.id().unwrap()).unwrap();
-        assert!(memory > 0.1 && memory < 100.0, "{memory} MiB");
-        assert!(largest_memory(group.id().unwrap()).unwrap() >= memory);
+        // A shell that holds 20 MB of its own beside a program that it waits for. It takes a moment until it does: what is
+        // read before the program has begun is a page or two.
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            "held=$(head -c 20000000 /dev/zero | tr '\\0' x); sleep 600",
+        ]);
+        let group = Group::spawn(&mut shell).unwrap();
+        let patience = Instant::now() + Duration::from_secs(60);
+        let mut memory = 0.0;
+        while memory < 19.0 {
+            assert!(Instant::now() < patience, "{memory} MiB after a minute");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            memory = group_memory(group.id().unwrap()).unwrap();
+        }
+        assert!(memory < 200.0, "{memory} MiB");
+        assert!(largest_memory(group.id().unwrap()).unwrap() > 19.0);
         assert_eq!(group_memory(u32::MAX), None);
     }
 }
