@@ -5,7 +5,8 @@
 // DIRECTORY holds the installed packages. The same job as the hub's: find out whose key it is (hashed,
 // looked up, remembered for five seconds), look the operation up, check the caller's scope, validate the
 // input, store the call as running, run it, validate the output, store the end, answer. The table and its
-// indexes are those of the hub.
+// indexes are those of the hub; who called is stored with the same scopes, the answer has the same fields and
+// length, and as in the hub the output of this operation is not stored, only that there was one.
 
 import { createHash, randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
@@ -67,8 +68,18 @@ await database.execute(sql.raw(`
   create index calls_started_at on call_graph_nodes (started_at);
   insert into operations values ('op-1', 'hub.whoami');
 `));
-await database.insert(keys).values({ id: "key-1", hash: hashOf(key), account: "account-1", scopes: ["*"] });
+const scopes = (
+  "account:admin account:read audit:admin audit:read budget:write call:abort call:admin call:read client:call client:read client:write " +
+  "coord:abort coord:message coord:read coord:spawn hub:admin hub:read key:write operation:admin org:read org:write project:admin " +
+  "project:read project:write role:read role:write session:admin session:read session:write spoke:admin spoke:call spoke:read " +
+  "spoke:register spoke:write task:read task:status task:write usage:read"
+).split(" ");
+await database.insert(keys).values({ id: randomUUID(), hash: hashOf(key), account: randomUUID(), scopes });
 
+const uuid = { type: "string", pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" };
+const moment = { type: "string", pattern: "^\\d{4}-\\d{2}-\\d{2}T" };
+const text256 = { type: "string", maxLength: 256 };
+const optional = { type: ["string", "null"] };
 const ajv = new Ajv();
 const registry = new Map([
   [
@@ -80,23 +91,54 @@ const registry = new Map([
       output: ajv.compile({
         type: "object",
         properties: {
-          account: { type: "object", properties: { id: { type: "string" } }, required: ["id"] },
-          key: { type: "object", properties: { id: { type: "string" } }, required: ["id"] },
-          scopes: { type: "array", items: { type: "string" } },
+          account: {
+            type: "object",
+            properties: {
+              accessLevel: { enum: ["admin", "user"] }, createdAt: moment, data: { type: ["object", "null"] }, displayName: text256,
+              email: text256, giteaUsername: optional, id: uuid, metadata: { type: "object" }, status: { enum: ["active", "suspended"] },
+              updatedAt: moment,
+            },
+            required: ["accessLevel", "createdAt", "data", "displayName", "email", "giteaUsername", "id", "metadata", "status", "updatedAt"],
+          },
+          effectiveScopes: { type: "array", items: text256 },
+          key: {
+            type: "object",
+            properties: {
+              createdAt: moment, description: optional, enabled: { type: "boolean" }, expiresAt: optional, id: uuid, keyPrefix: text256,
+              lastUsedAt: optional, metadata: { type: "object" }, name: text256, ownerId: uuid, resources: { type: "object" },
+              revokedAt: optional, rotatedToId: optional, scopes: { type: "array", items: text256 }, updatedAt: moment,
+            },
+            required: ["createdAt", "enabled", "id", "keyPrefix", "metadata", "name", "ownerId", "resources", "scopes", "updatedAt"],
+          },
+          orgs: { type: "array", items: { type: "object" } },
         },
-        required: ["account", "key", "scopes"],
+        required: ["account", "effectiveScopes", "key", "orgs"],
       }),
-      run: async (identity) => ({ account: { id: identity.account }, key: { id: identity.id }, scopes: identity.scopes }),
+      run: async (identity) => ({
+        account: {
+          accessLevel: "admin", createdAt: identity.at, data: null, displayName: "Administrator", email: "admin@localhost",
+          giteaUsername: null, id: identity.account, metadata: {}, status: "active", updatedAt: identity.at,
+        },
+        effectiveScopes: identity.scopes,
+        key: {
+          createdAt: identity.at, description: null, enabled: true, expiresAt: null, id: identity.id, keyPrefix: "alk_01234567",
+          lastUsedAt: null, metadata: {}, name: "first key", ownerId: identity.account, resources: {}, revokedAt: null, rotatedToId: null,
+          scopes: ["*"], updatedAt: identity.at,
+        },
+        orgs: [],
+      }),
     },
   ],
 ]);
 
+const instance = randomUUID();
 const remembered = new Map();
 async function identify(header) {
   const hash = hashOf(header?.replace(/^Bearer /, "") ?? "");
   const known = remembered.get(hash);
   if (known && known.until > Date.now()) return known.identity;
   const [identity] = await database.select().from(keys).where(eq(keys.hash, hash));
+  if (identity) identity.at = new Date().toISOString();
   if (identity) remembered.set(hash, { identity, until: Date.now() + 5_000 });
   return identity;
 }
@@ -115,12 +157,12 @@ app.post("/v1/call/:operation", async (context) => {
   const startedAt = new Date();
   await database.insert(calls).values({
     id: randomUUID(), requestId, operationId: operation.row, callerAccountId: identity.account, status: "running",
-    identity: { id: identity.id, scopes: identity.scopes }, input, startedAt, createdAt: startedAt, metadata: { hub: "peer" },
+    identity: { id: identity.id, scopes: identity.scopes }, input: { bytes: 2, $omitted: true }, startedAt, createdAt: startedAt, metadata: { hub: { id: instance, start: 1 }, policy: "metadata" },
   });
   const output = await operation.run(identity);
   if (!operation.output(output)) return context.json({ code: "INTERNAL" }, 500);
   const completedAt = new Date();
-  await database.update(calls).set({ status: "completed", output, completedAt, updatedAt: completedAt }).where(eq(calls.requestId, requestId));
+  await database.update(calls).set({ status: "completed", output: { bytes: 1211, $omitted: true }, completedAt, updatedAt: completedAt }).where(eq(calls.requestId, requestId));
   return context.json({ data: output, meta: { source: "local", requestId, durationMs: completedAt - startedAt } });
 });
 serve({ fetch: app.fetch, port: Number(port), hostname: "127.0.0.1" });

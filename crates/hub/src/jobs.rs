@@ -102,6 +102,7 @@ pub(crate) fn start(state: &Arc<State>) -> Jobs {
         .map(|job| tokio::spawn(again_and_again(weak.clone(), job)))
         .collect();
     tasks.push(tokio::spawn(work::check_sockets_forever(weak.clone())));
+    tasks.push(tokio::spawn(work::checkpoint_forever(weak.clone())));
     tasks.push(tokio::spawn(work::give_up_recovery(weak)));
     Jobs(tasks)
 }

@@ -1,12 +1,16 @@
 //! The one writer of call records: group commit.
 //!
-//! Each call makes up to two durable writes. Done one by one that is a commit each; here one task takes
+//! Each call makes up to two durable writes. Done one by one that is a commit each; here a task takes
 //! whatever is waiting, writes it as one transaction of multi-row statements, and wakes everybody who
 //! waited for it. Alone, a call waits for one commit; under load hundreds share one.
 //!
+//! There are two such tasks, one for beginnings and one for what changes later. While one waits for the
+//! disk the other fills its batch, and a batch of one kind is mostly one statement, which needs no
+//! transaction around it: one way to the database and back instead of three.
+//!
 //! The queues hold request ids only. A live call keeps its newest state and what of it has been
-//! written, and the writer writes the difference: several changes fold by themselves, and an end is
-//! never written before its beginning.
+//! written, and the writers write the difference: several changes fold by themselves. A call is in one
+//! batch at a time, so an end is never written before its beginning.
 
 mod batch;
 mod changes;
@@ -105,7 +109,10 @@ pub(crate) struct Recorder {
 
 struct Shared {
     state: Mutex<State>,
-    wake: Notify,
+    /// Wakes the writer of beginnings.
+    wake_begin: Notify,
+    /// Wakes the writer of changes.
+    wake_change: Notify,
     room: Arc<Semaphore>,
     // Counted in KiB, because a semaphore counts in 32 bits.
     bytes: Arc<Semaphore>,
@@ -136,17 +143,48 @@ struct State {
 
 /// A call whose record is not completely written.
 struct Live {
-    call: NewCall,
+    call: Arc<NewCall>,
     /// When it left the queue, for a call that was recorded as pending.
     dispatched: Option<DateTimeUtc>,
-    end: Option<CallEnd>,
+    end: Option<Arc<CallEnd>>,
     written: Written,
+    /// In one of the queues.
     queued: bool,
+    /// In a batch that is being written; what comes meanwhile is queued when it is settled.
+    in_flight: bool,
     // Given back when the beginning is written: this is the back-pressure on new calls.
     room: Option<[OwnedSemaphorePermit; 2]>,
     begun: Option<oneshot::Sender<Result<Begun, RecordError>>>,
     running: Option<oneshot::Sender<Result<(), RecordError>>>,
     ended: Option<oneshot::Sender<Result<Finished, RecordError>>>,
+}
+
+impl State {
+    /// Nothing is left to be written.
+    fn is_empty(&self) -> bool {
+        self.live.is_empty() && self.notes.is_empty()
+    }
+
+    /// Queues a live call whose newest state is to be written, unless it is queued already, or in a batch:
+    /// then it is queued when that is settled.
+    fn queue_change(&mut self, request_id: String) {
+        if let Some(live) = self.live.get_mut(&request_id)
+            && !live.queued
+            && !live.in_flight
+        {
+            live.queued = true;
+            self.change.push_back(request_id);
+        }
+    }
+}
+
+/// The two writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// New rows.
+    Begin,
+    /// Changes of rows that are written.
+    Change,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +208,8 @@ impl Recorder {
     pub(crate) fn start(database: Database, limits: RecorderLimits) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
-            wake: Notify::new(),
+            wake_begin: Notify::new(),
+            wake_change: Notify::new(),
             room: Arc::new(Semaphore::new(limits.queue)),
             bytes: Arc::new(Semaphore::new(kib(limits.queue_bytes) as usize)),
             limits,
@@ -180,7 +219,9 @@ impl Recorder {
             drained: Notify::new(),
             changes: Changes::default(),
         });
-        tokio::spawn(batch::run(Arc::clone(&shared), database));
+        for lane in [Lane::Begin, Lane::Change] {
+            tokio::spawn(batch::run(Arc::clone(&shared), database.clone(), lane));
+        }
         Self { shared }
     }
 
@@ -233,13 +274,10 @@ impl Recorder {
         let Some(live) = state.live.get_mut(&request_id) else {
             return;
         };
-        live.end = Some(end);
-        if !live.queued {
-            live.queued = true;
-            state.change.push_back(request_id);
-        }
+        live.end = Some(Arc::new(end));
+        state.queue_change(request_id);
         drop(state);
-        self.shared.wake.notify_one();
+        self.shared.wake_change.notify_one();
     }
 
     /// Queues the beginning of a call without waiting for the write: for calls that change nothing.
@@ -272,11 +310,12 @@ impl Recorder {
         state.live.insert(
             request_id.clone(),
             Live {
-                call,
+                call: Arc::new(call),
                 dispatched: None,
                 end: None,
                 written: Written::Nothing,
                 queued: true,
+                in_flight: false,
                 room: Some(room),
                 begun,
                 running: None,
@@ -285,7 +324,7 @@ impl Recorder {
         );
         state.begin.push_back(request_id);
         drop(state);
-        self.shared.wake.notify_one();
+        self.shared.wake_begin.notify_one();
         Ok(())
     }
 
@@ -301,20 +340,16 @@ impl Recorder {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.shared.lock();
-            let State { live, change, .. } = &mut *state;
-            let Some(live) = live.get_mut(request_id) else {
+            let Some(live) = state.live.get_mut(request_id) else {
                 return Err(RecordError::Refused(
                     "its beginning was not recorded".to_owned(),
                 ));
             };
             live.dispatched = Some(at);
             live.running = Some(sender);
-            if !live.queued {
-                live.queued = true;
-                change.push_back(request_id.to_owned());
-            }
+            state.queue_change(request_id.to_owned());
         }
-        self.shared.wake.notify_one();
+        self.shared.wake_change.notify_one();
         match tokio::time::timeout(self.shared.limits.deadline, receiver).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_closed)) => Err(RecordError::Unavailable),
@@ -331,7 +366,7 @@ impl Recorder {
             .or_default()
             .extend(notes);
         drop(state);
-        self.shared.wake.notify_one();
+        self.shared.wake_change.notify_one();
     }
 
     /// What is written, as it is written.
@@ -355,14 +390,11 @@ impl Recorder {
                     "its beginning was not recorded".to_owned(),
                 ));
             };
-            live.end = Some(end);
+            live.end = Some(Arc::new(end));
             live.ended = Some(sender);
-            if !live.queued {
-                live.queued = true;
-                state.change.push_back(request_id);
-            }
+            state.queue_change(request_id);
         }
-        self.shared.wake.notify_one();
+        self.shared.wake_change.notify_one();
         match tokio::time::timeout(self.shared.limits.deadline, receiver).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_closed)) => Err(RecordError::Unavailable),
@@ -398,7 +430,8 @@ impl Recorder {
     pub(crate) async fn close(&self, patience: Duration) -> Vec<String> {
         self.shared.closing.store(true, Ordering::Release);
         let drained = self.shared.drained.notified();
-        self.shared.wake.notify_one();
+        self.shared.wake_begin.notify_one();
+        self.shared.wake_change.notify_one();
         // On a timeout the ids that are left say what was lost.
         let _drained_in_time = tokio::time::timeout(patience, drained).await;
         let state = self.shared.lock();

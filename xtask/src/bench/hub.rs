@@ -34,17 +34,17 @@ pub(super) struct HubServer {
 impl HubServer {
     /// Starts a hub on that data directory and waits until it is ready.
     pub(super) async fn start(lab: &Lab, data: &Path) -> Result<Self, BenchError> {
-        Self::start_with(lab, data, &[]).await
+        Self::start_with(lab, data, "").await
     }
 
-    /// As [`HubServer::start`], with settings by the names of their variables.
+    /// As [`HubServer::start`], with further tables of the configuration file.
     pub(super) async fn start_with(
         lab: &Lab,
         data: &Path,
-        settings: &[(&str, &str)],
+        configuration: &str,
     ) -> Result<Self, BenchError> {
         let port = free_port()?;
-        let mut server = Self::spawn(lab, data, port, settings)?;
+        let mut server = Self::spawn(lab, data, port, configuration)?;
         server.group = healthy(
             server.group,
             "alkhub",
@@ -111,15 +111,10 @@ impl HubServer {
     }
 
     /// Starts the process and does not wait for it.
-    fn spawn(
-        lab: &Lab,
-        data: &Path,
-        port: u16,
-        settings: &[(&str, &str)],
-    ) -> Result<Self, BenchError> {
+    fn spawn(lab: &Lab, data: &Path, port: u16, more: &str) -> Result<Self, BenchError> {
         let configuration = lab_file(data, "bench.toml");
         fs::create_dir_all(data)
-            .and_then(|()| fs::write(&configuration, CONFIGURATION))
+            .and_then(|()| fs::write(&configuration, format!("{CONFIGURATION}{more}")))
             .map_err(|source| BenchError::File {
                 path: configuration.clone(),
                 source,
@@ -130,7 +125,6 @@ impl HubServer {
             .env("ALKHUB_DATA_DIR", data)
             .env("ALKHUB_CONFIG", &configuration);
         command.env("ALKHUB_SERVER_LISTEN", format!("127.0.0.1:{port}"));
-        command.envs(settings.iter().copied());
         let log = output(&lab_file(data, "bench.log"))?;
         command.stdout(log.0).stderr(log.1);
         Ok(Self {

@@ -19,7 +19,7 @@ use crate::process::{self, Group};
 const OPERATION: &str = "/v1/call/hub.whoami";
 
 /// Queries are recorded before they run too, as mutations are: two durable states a call.
-const AHEAD: (&str, &str) = ("ALKHUB_RECORDER_AHEAD", "all");
+const AHEAD: &str = "[recorder]\nahead = \"all\"\n";
 
 /// Callers under load.
 const CALLERS: usize = 32;
@@ -65,9 +65,10 @@ impl Bench for RecordedCall {
         let url = postgres.url("ours");
         let data = lab.directory("on-postgresql")?;
         let on_postgres =
-            HubServer::start_with(lab, &data, &[("ALKHUB_DATABASE_URL", &url), AHEAD]).await?;
+            HubServer::start_with(lab, &data, &format!("{AHEAD}[database]\nurl = \"{url}\"\n"))
+                .await?;
         let data = lab.directory("on-sqlite")?;
-        let on_sqlite = HubServer::start_with(lab, &data, &[AHEAD]).await?;
+        let on_sqlite = HubServer::start_with(lab, &data, AHEAD).await?;
         let ours = [
             ("alkhub, PostgreSQL", request(&on_postgres)),
             ("alkhub, SQLite", request(&on_sqlite)),

@@ -7,7 +7,7 @@ use alkhub_operations::CallError;
 use alkhub_operations::protocol::ClosingReason;
 use alkhub_storage::calls::{CallEnd, finish_calls, live_calls};
 use alkhub_storage::enums::CallStatus;
-use alkhub_storage::{StorageError, identity, spokes};
+use alkhub_storage::{Engine, StorageError, identity, spokes};
 use serde_json::{Map, json};
 
 use crate::auth::Authentication;
@@ -16,6 +16,8 @@ use crate::connections::Close;
 use crate::start;
 use crate::state::State;
 
+/// How often SQLite's log is moved into its database.
+const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How often connections are asked whether their keys still hold.
 const CHECK_SOCKETS: Duration = Duration::from_secs(1);
 
@@ -128,6 +130,22 @@ pub(super) async fn check_sockets_forever(state: Weak<State>) {
                 let close = Close::new(1008, "the key of this connection does not hold any more");
                 connection.close(reason, close, None);
             }
+        }
+    }
+}
+
+/// Moves SQLite's log into its database while others write, so that no call waits for it.
+pub(super) async fn checkpoint_forever(state: Weak<State>) {
+    let mut tick = tokio::time::interval(CHECKPOINT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        if state.database.engine() != Engine::Sqlite {
+            return;
+        }
+        if let Err(problem) = state.database.checkpoint().await {
+            tracing::warn!(error = %problem, "the write-ahead log could not be moved into the database");
         }
     }
 }

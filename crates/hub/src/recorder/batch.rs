@@ -1,20 +1,19 @@
 //! The writing task: takes a batch, writes it, settles it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alkhub_storage::calls::{self, CallEnd, Inserted, NewCall, Running};
 use alkhub_storage::enums::CallStatus;
-use alkhub_storage::{Database, StorageError};
+use alkhub_storage::{ConnectionTrait, Database, StorageError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tracing::{error, warn};
 
 use super::changes::Change as Told;
-use super::{Begun, Finished, RecordError, Shared, State, Written, passing};
+use super::{Begun, Finished, Lane, RecordError, Shared, State, Written, passing};
 
 /// First and longest pause between two attempts while the database is away.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -29,12 +28,12 @@ struct Item {
 #[derive(Clone)]
 enum Change {
     /// A new row: running, or already in its final state when it ended before it was written.
-    Insert { call: NewCall, ended: bool },
+    Insert { call: Arc<NewCall>, ended: bool },
     /// A row that was written as pending begins to run.
     Run(Running),
     /// The end of a row that was written as open.
-    Finish(CallEnd),
-    /// Notes for a row that is written, or is in this batch.
+    Finish(Arc<CallEnd>),
+    /// Notes for a row that is written.
     Note(Map<String, Value>),
 }
 
@@ -47,35 +46,53 @@ enum Outcome {
     Refused(String),
 }
 
-/// Writes until the recorder is closed and nothing is left.
-pub(super) async fn run(shared: Arc<Shared>, database: Database) {
+/// Writes what its lane has until the recorder is closed and nothing is left.
+pub(super) async fn run(shared: Arc<Shared>, database: Database, lane: Lane) {
+    let wake = match lane {
+        Lane::Begin => &shared.wake_begin,
+        Lane::Change => &shared.wake_change,
+    };
     loop {
-        let items = take(&mut shared.lock(), shared.limits.max_batch);
+        let items = take(&mut shared.lock(), shared.limits.max_batch, lane);
         if items.is_empty() {
-            if shared.closing.load(Ordering::Acquire) && shared.lock().live.is_empty() {
+            if shared.closing.load(Ordering::Acquire) && shared.lock().is_empty() {
                 shared.drained.notify_waiters();
                 return;
             }
-            shared.wake.notified().await;
+            wake.notified().await;
             continue;
         }
         let outcomes = write_until_settled(&shared, &database, &items).await;
-        let mut told = Vec::new();
         let mut state = shared.lock();
-        for (item, outcome) in items.into_iter().zip(outcomes) {
-            told.extend(settle(&mut state, item, outcome));
-        }
-        drop(state);
-        // After the commit: whoever hears of a change can read it.
+        let told: Vec<Told> = items
+            .into_iter()
+            .zip(outcomes)
+            .filter_map(|(item, outcome)| settle(&mut state, item, outcome))
+            .collect();
+        // After the commit: whoever hears of a change can read it. Before anybody can queue the next
+        // change of one of these calls, so that each call's changes are told in their order.
         shared.changes.publish(told);
+        let more = !state.change.is_empty() || !state.notes.is_empty();
+        let done = state.is_empty();
+        drop(state);
+        if more || done {
+            shared.wake_change.notify_one();
+        }
+        if done {
+            shared.wake_begin.notify_one();
+        }
     }
 }
 
-/// The next items, ends first: a finished call never waits behind new ones.
-fn take(state: &mut State, most: usize) -> Vec<Item> {
+/// The next items of a lane.
+fn take(state: &mut State, most: usize, lane: Lane) -> Vec<Item> {
     let mut items = Vec::new();
     while items.len() < most {
-        let Some(request_id) = state.change.pop_front().or_else(|| state.begin.pop_front()) else {
+        let next = match lane {
+            Lane::Begin => state.begin.pop_front(),
+            Lane::Change => state.change.pop_front(),
+        };
+        let Some(request_id) = next else {
             break;
         };
         let Some(live) = state.live.get_mut(&request_id) else {
@@ -85,12 +102,12 @@ fn take(state: &mut State, most: usize) -> Vec<Item> {
         let change = match (live.written, live.end.clone(), live.dispatched) {
             (Written::Nothing, end, dispatched) => {
                 let ended = end.is_some();
-                let mut call = live.call.clone();
+                let mut call = Arc::clone(&live.call);
                 if let Some(at) = dispatched {
-                    call.run(at);
+                    Arc::make_mut(&mut call).run(at);
                 }
                 if let Some(end) = end {
-                    call.finish(end);
+                    Arc::make_mut(&mut call).finish(Arc::unwrap_or_clone(end));
                 }
                 Change::Insert { call, ended }
             }
@@ -101,26 +118,25 @@ fn take(state: &mut State, most: usize) -> Vec<Item> {
             }),
             (Written::Pending | Written::Running, None, _) => continue,
         };
+        live.in_flight = true;
         items.push(Item { request_id, change });
     }
-    take_notes(state, &mut items);
+    if lane == Lane::Change {
+        take_notes(state, &mut items);
+    }
     // One order for all writers, so that two of them cannot wait for each other.
     items.sort_by(|a, b| a.request_id.cmp(&b.request_id));
     items
 }
 
-/// Adds the notes of calls that are written or become so in this batch.
+/// Adds the notes of calls that are written.
 fn take_notes(state: &mut State, items: &mut Vec<Item>) {
-    if state.notes.is_empty() {
-        return;
-    }
     let State { live, notes, .. } = state;
-    let inserted: HashSet<String> = items.iter().map(|item| item.request_id.clone()).collect();
     let ready: Vec<String> = notes
         .keys()
         .filter(|key| {
             live.get(*key)
-                .is_none_or(|live| live.written != Written::Nothing || inserted.contains(*key))
+                .is_none_or(|live| live.written != Written::Nothing)
         })
         .cloned()
         .collect();
@@ -190,8 +206,8 @@ async fn write_bare(
     let mut bare = item.clone();
     let note = Map::from_iter([("unrecordable".to_owned(), Value::from(problem.to_string()))]);
     match &mut bare.change {
-        Change::Insert { call, .. } => call.strip(note),
-        Change::Finish(end) => end.strip(note),
+        Change::Insert { call, .. } => Arc::make_mut(call).strip(note),
+        Change::Finish(end) => Arc::make_mut(end).strip(note),
         Change::Run(_) => {}
         Change::Note(notes) => *notes = note,
     }
@@ -202,23 +218,49 @@ async fn write_bare(
     }
 }
 
+/// Writes the parts of a batch; what became of the beginnings and of the ends, in their order.
+async fn statements(
+    db: &impl ConnectionTrait,
+    inserts: &[&NewCall],
+    runs: &[Running],
+    ends: &[&CallEnd],
+    notes: &[(String, Map<String, Value>)],
+) -> Result<(Vec<Inserted>, Vec<bool>), StorageError> {
+    let inserted = calls::insert_calls(db, inserts).await?;
+    calls::mark_running(db, runs).await?;
+    let finished = calls::finish_calls(db, ends).await?;
+    calls::patch_calls(db, notes).await?;
+    Ok((inserted, finished))
+}
+
 async fn write(database: &Database, items: &[Item]) -> Result<Vec<Outcome>, StorageError> {
     let (mut inserts, mut runs) = (Vec::new(), Vec::new());
     let (mut ends, mut notes) = (Vec::new(), Vec::new());
     for item in items {
         match &item.change {
-            Change::Insert { call, .. } => inserts.push(call.clone()),
+            Change::Insert { call, .. } => inserts.push(&**call),
             Change::Run(running) => runs.push(running.clone()),
-            Change::Finish(end) => ends.push(end.clone()),
+            Change::Finish(end) => ends.push(&**end),
             Change::Note(note) => notes.push((item.request_id.clone(), note.clone())),
         }
     }
-    let transaction = database.begin().await?;
-    let inserted = calls::insert_calls(&transaction, &inserts).await?;
-    calls::mark_running(&transaction, &runs).await?;
-    let finished = calls::finish_calls(&transaction, &ends).await?;
-    calls::patch_calls(&transaction, &notes).await?;
-    transaction.commit().await?;
+    // One statement is a transaction by itself; beginnings with parents have their edges too.
+    let kinds = [
+        !inserts.is_empty(),
+        !runs.is_empty(),
+        !ends.is_empty(),
+        !notes.is_empty(),
+    ];
+    let alone = kinds.into_iter().filter(|some| *some).count() == 1
+        && inserts.iter().all(|call| call.parent_request_id.is_none());
+    let (inserted, finished) = if alone {
+        statements(database.writer(), &inserts, &runs, &ends, &notes).await?
+    } else {
+        let transaction = database.begin().await?;
+        let outcome = statements(&transaction, &inserts, &runs, &ends, &notes).await?;
+        transaction.commit().await?;
+        outcome
+    };
     let (mut inserted, mut finished) = (inserted.into_iter(), finished.into_iter());
     Ok(items
         .iter()
@@ -245,6 +287,7 @@ fn settle(state: &mut State, item: Item, outcome: Outcome) -> Option<Told> {
     } = state;
     let live = calls.get_mut(&item.request_id)?;
     live.room = None;
+    live.in_flight = false;
     let mut told = None;
     let over = match outcome {
         Outcome::Written => {

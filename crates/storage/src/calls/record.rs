@@ -6,6 +6,7 @@
 mod parameters;
 mod statements;
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use sea_orm::{ConnectionTrait, Value};
@@ -147,27 +148,35 @@ impl CallEnd {
 /// Errors: `ForeignKey` when an operation has no row.
 pub async fn insert_calls(
     db: &impl ConnectionTrait,
-    calls: &[NewCall],
+    calls: &[impl Borrow<NewCall>],
 ) -> Result<Vec<Inserted>, StorageError> {
+    let calls: Vec<&NewCall> = calls.iter().map(Borrow::borrow).collect();
     if calls.is_empty() {
         return Ok(Vec::new());
     }
     let engine = Engine::of(db);
     let (text, values) = match engine {
-        Engine::Sqlite => (INSERT_SQLITE, vec![document(calls.iter().map(row))]),
-        Engine::Postgres => (INSERT_POSTGRES, insert_arrays(calls)),
+        Engine::Sqlite => (
+            INSERT_SQLITE,
+            vec![document(calls.iter().map(|call| row(call)))],
+        ),
+        Engine::Postgres => (INSERT_POSTGRES, insert_arrays(&calls)),
     };
-    let mut stored = returned(db, text, values).await?;
-    if stored.len() < calls.len() {
-        let missing: Vec<&NewCall> = calls
-            .iter()
-            .filter(|call| !stored.contains(&call.request_id))
-            .collect();
-        stored.extend(own_rows(db, &missing).await?);
-    }
+    // Counted, not listed: mostly all are new, and then there is nothing to be read.
+    let new = sql::execute(db, text, values).await?;
+    let stored = if usize::try_from(new).is_ok_and(|new| new == calls.len()) {
+        None
+    } else {
+        Some(own_rows(db, &calls).await?)
+    };
+    let is_stored = |call: &NewCall| {
+        stored
+            .as_ref()
+            .is_none_or(|stored| stored.contains(&call.request_id))
+    };
     let children: Vec<NewEdge> = calls
         .iter()
-        .filter(|call| stored.contains(&call.request_id))
+        .filter(|call| is_stored(call))
         .filter_map(|call| {
             Some(NewEdge {
                 source_request_id: call.parent_request_id.clone()?,
@@ -181,7 +190,7 @@ pub async fn insert_calls(
     Ok(calls
         .iter()
         .map(|call| {
-            if stored.contains(&call.request_id) {
+            if is_stored(call) {
                 Inserted::New
             } else {
                 Inserted::Existing
@@ -227,14 +236,18 @@ pub async fn mark_running(
 /// Request ids occur once in a batch.
 pub async fn finish_calls(
     db: &impl ConnectionTrait,
-    ends: &[CallEnd],
+    ends: &[impl Borrow<CallEnd>],
 ) -> Result<Vec<bool>, StorageError> {
+    let ends: Vec<&CallEnd> = ends.iter().map(Borrow::borrow).collect();
     if ends.is_empty() {
         return Ok(Vec::new());
     }
     let (text, values) = match Engine::of(db) {
-        Engine::Sqlite => (finish_sqlite(), vec![document(ends.iter().map(end_row))]),
-        Engine::Postgres => (FINISH_POSTGRES.to_owned(), finish_arrays(ends)),
+        Engine::Sqlite => (
+            finish_sqlite(),
+            vec![document(ends.iter().map(|end| end_row(end)))],
+        ),
+        Engine::Postgres => (FINISH_POSTGRES.to_owned(), finish_arrays(&ends)),
     };
     let finished = returned(db, &text, values).await?;
     Ok(ends

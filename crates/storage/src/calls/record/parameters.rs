@@ -68,8 +68,8 @@ pub(super) fn end_row(end: &CallEnd) -> serde_json::Value {
 }
 
 /// The columns of a batch of new calls in the order of `INSERT_POSTGRES`.
-pub(super) fn insert_arrays(calls: &[NewCall]) -> Vec<Value> {
-    let column = |value: &dyn Fn(&NewCall) -> String| texts(calls.iter().map(value));
+pub(super) fn insert_arrays(calls: &[&NewCall]) -> Vec<Value> {
+    let column = |value: &dyn Fn(&NewCall) -> String| texts(calls.iter().map(|call| value(call)));
     let moment =
         |moment: Option<DateTimeUtc>| moment.map(|moment| moment.to_rfc3339()).unwrap_or_default();
     vec![
@@ -96,8 +96,8 @@ pub(super) fn insert_arrays(calls: &[NewCall]) -> Vec<Value> {
 }
 
 /// The columns of a batch of ends in the order of `FINISH_POSTGRES`.
-pub(super) fn finish_arrays(ends: &[CallEnd]) -> Vec<Value> {
-    let column = |value: &dyn Fn(&CallEnd) -> String| texts(ends.iter().map(value));
+pub(super) fn finish_arrays(ends: &[&CallEnd]) -> Vec<Value> {
+    let column = |value: &dyn Fn(&CallEnd) -> String| texts(ends.iter().map(|end| value(end)));
     vec![
         column(&|end| end.request_id.clone()),
         column(&|end| end.status.as_str().to_owned()),

@@ -1,4 +1,7 @@
 //! The texts of the batches. Each is the same for every size of a batch.
+//!
+//! What may still change is said by the states it is not in: a list of states that it is in would let the
+//! planner walk the index over the status, where every call that ever ran has left its dead entries.
 
 // Null has no place in the driver's arrays; an empty text stands for it, which no column holds.
 pub(super) const INSERT_POSTGRES: &str = "
@@ -15,7 +18,7 @@ pub(super) const INSERT_POSTGRES: &str = "
         $14::timestamptz[])
         as u(id, request_id, operation_id, parent, identity, account, status, input, output, error,
             started, completed, metadata, created)
-    on conflict (request_id) do nothing returning request_id";
+    on conflict (request_id) do nothing";
 
 // A key that is absent gives null; JSON's own null stays what it is.
 pub(super) const INSERT_SQLITE: &str = "
@@ -28,12 +31,13 @@ pub(super) const INSERT_SQLITE: &str = "
         value ->> 'started_at', value ->> 'completed_at', value -> 'metadata',
         value ->> 'created_at', coalesce(value ->> 'completed_at', value ->> 'created_at')
     from json_each($1) where true
-    on conflict (request_id) do nothing returning request_id";
+    on conflict (request_id) do nothing";
 
 pub(super) const RUNNING_POSTGRES: &str = "
     update call_graph_nodes as n set status = 'running', started_at = u.at, updated_at = u.at
     from unnest($1::text[], $2::timestamptz[]) as u(request_id, at)
-    where n.request_id = u.request_id and n.status = 'pending'
+    where n.request_id = u.request_id
+      and n.status not in ('running', 'completed', 'failed', 'aborted')
     returning n.request_id";
 
 pub(super) const RUNNING_SQLITE: &str = "
@@ -41,7 +45,7 @@ pub(super) const RUNNING_SQLITE: &str = "
     set status = 'running', started_at = u.value ->> 'at', updated_at = u.value ->> 'at'
     from json_each($1) u
     where call_graph_nodes.request_id = u.value ->> 'request_id'
-      and call_graph_nodes.status = 'pending'
+      and call_graph_nodes.status not in ('running', 'completed', 'failed', 'aborted')
     returning call_graph_nodes.request_id";
 
 pub(super) const FINISH_POSTGRES: &str = "
@@ -52,7 +56,7 @@ pub(super) const FINISH_POSTGRES: &str = "
             else coalesce(n.metadata, '{}') || u.metadata::jsonb end
     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
         as u(request_id, status, output, error, completed, metadata)
-    where n.request_id = u.request_id and n.status in ('pending', 'running')
+    where n.request_id = u.request_id and n.status not in ('completed', 'failed', 'aborted')
     returning n.request_id";
 
 pub(super) const EDGES_POSTGRES: &str = "
@@ -83,7 +87,7 @@ pub(super) fn finish_sqlite() -> String {
                  then call_graph_nodes.metadata else {} end
          from json_each($1) u
          where call_graph_nodes.request_id = u.value ->> 'request_id'
-           and call_graph_nodes.status in ('pending', 'running')
+           and call_graph_nodes.status not in ('completed', 'failed', 'aborted')
          returning call_graph_nodes.request_id",
         merged_sqlite("u.value -> 'metadata'")
     )
