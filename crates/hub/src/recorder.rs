@@ -121,6 +121,8 @@ struct Shared {
     /// Told each time a batch finds the disk full: nobody waits for room.
     full: Notify,
     closing: AtomicBool,
+    /// Nothing more comes, and nobody waits for what could not be written.
+    abandoned: AtomicBool,
     drained: Notify,
     changes: Changes,
 }
@@ -216,6 +218,7 @@ impl Recorder {
             stalled: Mutex::new(None),
             full: Notify::new(),
             closing: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             drained: Notify::new(),
             changes: Changes::default(),
         });
@@ -434,6 +437,10 @@ impl Recorder {
         self.shared.wake_change.notify_one();
         // On a timeout the ids that are left say what was lost.
         let _drained_in_time = tokio::time::timeout(patience, drained).await;
+        // The writers let go of their connections, which the database waits for when it closes.
+        self.shared.abandoned.store(true, Ordering::Release);
+        self.shared.wake_begin.notify_one();
+        self.shared.wake_change.notify_one();
         let state = self.shared.lock();
         state
             .live

@@ -8,6 +8,7 @@ use sea_orm::{
     RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, sqlx,
 };
 
+use crate::dedicated::Dedicated;
 use crate::engine::{self, Engine};
 use crate::error::StorageError;
 use crate::migrate::{self, MigrateError, MigrationReport};
@@ -21,6 +22,9 @@ const OLDEST_POSTGRES: u32 = 14;
 const SQLITE_READERS: u32 = 8;
 /// Connections to PostgreSQL unless told otherwise.
 const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// A pool smaller than this has no connection to give away for good.
+const DEDICATED_FROM: u32 = 6;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -152,6 +156,17 @@ impl Database {
     /// For single statements that write.
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer
+    }
+
+    /// A connection of its own for a writer that is never idle for long. Drop it before [`Self::close`].
+    /// None on SQLite, where all share the one that writes, and where the pool is too small.
+    pub fn dedicated(&self) -> Option<Dedicated> {
+        if self.engine != Engine::Postgres {
+            return None;
+        }
+        let pool = self.writer.get_postgres_connection_pool();
+        (pool.options().get_max_connections() >= DEDICATED_FROM)
+            .then(|| Dedicated::new(pool.clone()))
     }
 
     /// Begins a transaction that may write. On SQLite there is one at a time.

@@ -30,6 +30,7 @@ pub mod time;
 pub mod transitions;
 
 mod database;
+mod dedicated;
 mod engine;
 mod error;
 mod migrate;
@@ -38,6 +39,7 @@ mod scope;
 mod sql;
 
 pub use database::{ConnectError, Database, DatabaseOptions, SqliteSynchronous};
+pub use dedicated::Dedicated;
 pub use engine::Engine;
 pub use error::{StorageError, StorageResultExt};
 pub use identity::NewAuditEntry;

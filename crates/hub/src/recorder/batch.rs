@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alkhub_storage::calls::{self, CallEnd, Inserted, NewCall, Running};
 use alkhub_storage::enums::CallStatus;
-use alkhub_storage::{ConnectionTrait, Database, StorageError};
+use alkhub_storage::{ConnectionTrait, Database, Dedicated, StorageError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -46,11 +46,22 @@ enum Outcome {
     Refused(String),
 }
 
+/// Where a lane writes.
+struct Store {
+    database: Database,
+    /// Where there is one.
+    dedicated: Option<Dedicated>,
+}
+
 /// Writes what its lane has until the recorder is closed and nothing is left.
 pub(super) async fn run(shared: Arc<Shared>, database: Database, lane: Lane) {
     let wake = match lane {
         Lane::Begin => &shared.wake_begin,
         Lane::Change => &shared.wake_change,
+    };
+    let store = Store {
+        dedicated: database.dedicated(),
+        database,
     };
     loop {
         let items = take(&mut shared.lock(), shared.limits.max_batch, lane);
@@ -59,10 +70,13 @@ pub(super) async fn run(shared: Arc<Shared>, database: Database, lane: Lane) {
                 shared.drained.notify_waiters();
                 return;
             }
+            if shared.abandoned.load(Ordering::Acquire) {
+                return;
+            }
             wake.notified().await;
             continue;
         }
-        let outcomes = write_until_settled(&shared, &database, &items).await;
+        let outcomes = write_until_settled(&shared, &store, &items).await;
         let mut state = shared.lock();
         let told: Vec<Told> = items
             .into_iter()
@@ -148,10 +162,10 @@ fn take_notes(state: &mut State, items: &mut Vec<Item>) {
 }
 
 /// Writes the batch, however long the database stays away; nothing is dropped.
-async fn write_until_settled(shared: &Shared, database: &Database, items: &[Item]) -> Vec<Outcome> {
+async fn write_until_settled(shared: &Shared, store: &Store, items: &[Item]) -> Vec<Outcome> {
     let mut pause = PAUSES.0;
     loop {
-        match write_halving(database, items).await {
+        match write_halving(store, items).await {
             Ok(outcomes) => {
                 shared.set_stalled(None);
                 return outcomes;
@@ -172,22 +186,22 @@ async fn write_until_settled(shared: &Shared, database: &Database, items: &[Item
 /// # Errors
 /// Only what may pass by itself (see [`passing`]).
 fn write_halving<'a>(
-    database: &'a Database,
+    store: &'a Store,
     items: &'a [Item],
 ) -> BoxFuture<'a, Result<Vec<Outcome>, StorageError>> {
     async move {
-        match write(database, items).await {
+        match write(store, items).await {
             Ok(outcomes) => Ok(outcomes),
             Err(problem) if passing(&problem) => Err(problem),
             Err(problem) => match items {
                 [] => Ok(Vec::new()),
-                [single] => write_bare(database, single, &problem)
+                [single] => write_bare(store, single, &problem)
                     .await
                     .map(|outcome| vec![outcome]),
                 _ => {
                     let (left, right) = items.split_at(items.len() / 2);
-                    let mut outcomes = write_halving(database, left).await?;
-                    outcomes.extend(write_halving(database, right).await?);
+                    let mut outcomes = write_halving(store, left).await?;
+                    outcomes.extend(write_halving(store, right).await?);
                     Ok(outcomes)
                 }
             },
@@ -198,7 +212,7 @@ fn write_halving<'a>(
 
 /// Writes a refused row once more without its input, output and error details.
 async fn write_bare(
-    database: &Database,
+    store: &Store,
     item: &Item,
     problem: &StorageError,
 ) -> Result<Outcome, StorageError> {
@@ -211,7 +225,7 @@ async fn write_bare(
         Change::Run(_) => {}
         Change::Note(notes) => *notes = note,
     }
-    match write(database, std::slice::from_ref(&bare)).await {
+    match write(store, std::slice::from_ref(&bare)).await {
         Ok(mut outcomes) => Ok(outcomes.pop().unwrap_or(Outcome::Written)),
         Err(again) if passing(&again) => Err(again),
         Err(again) => Ok(Outcome::Refused(again.to_string())),
@@ -233,7 +247,7 @@ async fn statements(
     Ok((inserted, finished))
 }
 
-async fn write(database: &Database, items: &[Item]) -> Result<Vec<Outcome>, StorageError> {
+async fn write(store: &Store, items: &[Item]) -> Result<Vec<Outcome>, StorageError> {
     let (mut inserts, mut runs) = (Vec::new(), Vec::new());
     let (mut ends, mut notes) = (Vec::new(), Vec::new());
     for item in items {
@@ -253,13 +267,23 @@ async fn write(database: &Database, items: &[Item]) -> Result<Vec<Outcome>, Stor
     ];
     let alone = kinds.into_iter().filter(|some| *some).count() == 1
         && inserts.iter().all(|call| call.parent_request_id.is_none());
-    let (inserted, finished) = if alone {
-        statements(database.writer(), &inserts, &runs, &ends, &notes).await?
-    } else {
-        let transaction = database.begin().await?;
-        let outcome = statements(&transaction, &inserts, &runs, &ends, &notes).await?;
-        transaction.commit().await?;
-        outcome
+    let (inserted, finished) = match &store.dedicated {
+        Some(connection) if alone => statements(connection, &inserts, &runs, &ends, &notes).await?,
+        Some(connection) => {
+            connection.execute_unprepared("begin").await?;
+            let outcome = statements(connection, &inserts, &runs, &ends, &notes).await?;
+            connection.execute_unprepared("commit").await?;
+            outcome
+        }
+        None if alone => {
+            statements(store.database.writer(), &inserts, &runs, &ends, &notes).await?
+        }
+        None => {
+            let transaction = store.database.begin().await?;
+            let outcome = statements(&transaction, &inserts, &runs, &ends, &notes).await?;
+            transaction.commit().await?;
+            outcome
+        }
     };
     let (mut inserted, mut finished) = (inserted.into_iter(), finished.into_iter());
     Ok(items

@@ -4,6 +4,7 @@
 mod aborting;
 mod numbers;
 mod reading;
+mod recovery;
 mod retention;
 mod watching;
 

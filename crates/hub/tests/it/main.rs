@@ -9,6 +9,7 @@
 mod access;
 mod calls;
 mod clients;
+mod events;
 mod faults;
 mod identity;
 mod pipeline;
