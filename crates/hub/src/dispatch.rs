@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub(crate) use queue::{Queue, wait};
-pub(crate) use remote::{Outgoing, at_service, on_spoke, stream_at_service, stream_on_spoke};
+pub(crate) use remote::{
+    Outgoing, at_service, give_back, on_spoke, stream_at_service, stream_on_spoke,
+};
 
 use crate::auth::Principal;
 use crate::links::Place;

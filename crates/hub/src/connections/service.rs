@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use alkhub_operations::context::EnvelopeStream;
 use alkhub_operations::protocol::{Inbound, Service};
-use alkhub_operations::{CallError, Envelope, Expected, OperationType, input_or_empty};
+use alkhub_operations::{CallError, Envelope, Expected, OperationType, RequestId, input_or_empty};
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -73,17 +73,23 @@ impl SocketService {
         Ok((request, inside))
     }
 
-    /// The call a peer says it is executing.
+    /// The call a peer says it is executing. One that was aborted a moment ago, which the peer may not
+    /// know yet, is told as such.
     fn parent(&self, connection: &Connection, key: &str) -> Result<Arc<LiveCall>, CallError> {
-        connection
-            .link()
-            .and_then(|link| self.state.live.executed_by(key, &link))
-            .ok_or_else(|| {
-                CallError::validation_rule(
-                    "parent",
-                    "parentRequestId names no open call that this connection is executing",
-                )
-            })
+        let unknown = || {
+            CallError::validation_rule(
+                "parent",
+                "parentRequestId names no open call that this connection is executing",
+            )
+        };
+        let link = connection.link().ok_or_else(unknown)?;
+        if let Some(call) = self.state.live.executed_by(key, &link) {
+            return Ok(call);
+        }
+        match RequestId::new(key).map(|id| link.map.check_parent(&id)) {
+            Ok(Err(why)) => Err(why),
+            Ok(Ok(())) | Err(_) => Err(unknown()),
+        }
     }
 }
 

@@ -64,8 +64,16 @@ pub(crate) async fn on_spoke(
         let Reach::Spoke(link) = &offer.reach else {
             return Err(no_provider(outgoing.entry.id()));
         };
-        let attempt = attempt(state, &outgoing, &offer, link, place.as_ref()).await;
-        release(state, &offer, place);
+        // When whoever waits gives up, this is dropped, and with it the place.
+        let held = Held {
+            state: Arc::clone(state),
+            offer: Arc::clone(&offer),
+            place,
+        };
+        let overdue = Overdue::from(&offer, outgoing.asked.deadline);
+        let attempt = attempt(state, &outgoing, &offer, link, held.place.as_ref()).await;
+        overdue.ended();
+        drop(held);
         tried.push(offer.provider.clone());
         match attempt {
             Attempt::Ended(outcome) => return *outcome,
@@ -124,6 +132,13 @@ async fn again(
         }
     }
     Err(refused())
+}
+
+/// Gives back the place of a choice that comes to nothing.
+pub(crate) fn give_back(state: &State, choice: Result<Choice, CallError>) {
+    if let Ok(Choice::Route(Route::Provider(offer, place))) = choice {
+        release(state, &offer, place);
+    }
 }
 
 /// Gives the place back, and lets somebody who waits for it know.
@@ -223,6 +238,7 @@ fn answered(entry: &Entry, offer: &Offer, outcome: Result<Envelope, CallError>) 
         // The map's own: nobody at the provider has said so.
         Err(error) if error.code == ErrorCode::PROVIDER_LOST => Some(Err(error)),
         Err(error) if error.code == ErrorCode::OUTPUT_INVALID => Some(Err(error)),
+        Err(error) if for_its_consumer(&error) => Some(Err(error)),
         Err(error) => {
             let declared = &entry.spec().error_schemas;
             match map_foreign_error(error, declared, &provider, false).outcome {
@@ -231,6 +247,15 @@ fn answered(entry: &Entry, offer: &Offer, outcome: Result<Envelope, CallError>) 
             }
         }
     }
+}
+
+/// True for the end of a stream whose consumer took nothing: the provider has no part in it.
+fn for_its_consumer(error: &CallError) -> bool {
+    error.code == ErrorCode::ABORTED
+        && error
+            .details
+            .as_ref()
+            .is_some_and(|details| details["by"] == "hub" && details["reason"] == "slow_consumer")
 }
 
 fn not_begun(live: &LiveCall, ended: &Ended) -> CallError {
@@ -329,6 +354,7 @@ pub(crate) fn stream_on_spoke(
         .boxed())
 }
 
+/// A place that is given back when this is dropped.
 struct Held {
     state: Arc<State>,
     offer: Arc<Offer>,
@@ -341,6 +367,37 @@ impl Drop for Held {
     }
 }
 
+/// Tells the breaker when a call is given up because its time is over: nobody may be left then to hear
+/// the provider's side of it.
+struct Overdue {
+    offer: Arc<Offer>,
+    deadline: Instant,
+    ended: bool,
+}
+
+impl Overdue {
+    fn from(offer: &Arc<Offer>, deadline: Instant) -> Self {
+        Self {
+            offer: Arc::clone(offer),
+            deadline,
+            ended: false,
+        }
+    }
+
+    fn ended(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Overdue {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if !self.ended && now >= self.deadline {
+            self.offer.breaker.failed(now);
+        }
+    }
+}
+
 /// Calls a service from this process.
 ///
 /// # Errors
@@ -350,9 +407,12 @@ pub(crate) async fn at_service(
     service: &Entry,
     input: Value,
     context: &Context,
-    offer: &Offer,
+    offer: &Arc<Offer>,
+    deadline: Instant,
 ) -> Outcome {
+    let overdue = Overdue::from(offer, deadline);
     let outcome = service.run(input, context).await;
+    overdue.ended();
     match &outcome {
         Err(error) if unreachable_service(error) => {
             offer.breaker.failed(Instant::now());

@@ -1,7 +1,7 @@
 //! From the record on: take the call in, record its beginning, run it, record its end.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alkhub_operations::record::is_large;
 use alkhub_operations::{AbortBy, CallError, ErrorCode, RecordPolicy};
@@ -10,12 +10,16 @@ use alkhub_storage::enums::CallStatus;
 use super::record::{self, Beginning, Begins};
 use super::{Admitted, context_of, record_policy};
 use crate::abort;
+use crate::auth::{Authentication, Credential, Refusal};
 use crate::dispatch::{self, Choice, Outgoing, Route};
-use crate::live::{Ended, Executor, Policy, Stop, Top, aborted};
+use crate::live::{Ended, Executor, LiveCall, Policy, Stop, Top, aborted};
 use crate::memory;
 use crate::providers::Reach;
 use crate::repeats::{Announce, Entered, Fingerprint, Outcome};
 use crate::state::State;
+
+/// How often a running call looks whether its caller may still have it.
+const RECHECK: Duration = Duration::from_secs(1);
 
 /// Runs an admitted call. Returns the outcome and whether it is that of an earlier call.
 pub(super) async fn serve(state: &Arc<State>, admitted: Admitted) -> (Outcome, bool) {
@@ -111,6 +115,7 @@ async fn begin_and_run(
         }
         Ok(Beginning::Unrecorded) => (run(state, admitted, choice, false).await, false),
         Ok(Beginning::Existing) => {
+            dispatch::give_back(state, choice);
             state.live.finish(&admitted.live.key, CallStatus::Failed);
             let deadline = admitted.deadline;
             (
@@ -119,6 +124,7 @@ async fn begin_and_run(
             )
         }
         Err(error) => {
+            dispatch::give_back(state, choice);
             state.live.finish(&admitted.live.key, CallStatus::Failed);
             (Err(error), false)
         }
@@ -144,14 +150,26 @@ async fn run(
 ) -> Outcome {
     let started = Instant::now();
     let (token, deadline) = (admitted.live.token.clone(), admitted.deadline);
+    // Each stops the call before `execute` is dropped, which would tell a spoke that the caller did it.
+    let live = Arc::clone(&admitted.live);
+    let overdue = async {
+        tokio::time::sleep_until(deadline.into()).await;
+        let collected = state.live.time_out(&live.key, Instant::now());
+        abort::follow(state, collected);
+    };
+    let put_out = async {
+        let stop = put_out(state, &live).await;
+        let collected = state
+            .live
+            .stop(&live.key, Top::Abort, &stop, Policy::AbortDependents);
+        abort::follow(state, collected);
+        stop
+    };
     let outcome = tokio::select! {
         biased;
         () = token.cancelled() => Err(CallError::aborted(&admitted.live.key, AbortBy::Parent)),
-        () = tokio::time::sleep_until(deadline.into()) => {
-            let collected = state.live.time_out(&admitted.live.key, Instant::now());
-            abort::follow(state, collected);
-            Err(timed_out(admitted))
-        }
+        () = overdue => Err(timed_out(admitted)),
+        stop = put_out => Err(aborted(&live.key, &stop)),
         outcome = execute(state, admitted, choice, recorded) => outcome,
     };
     let outcome = settle_outcome(state, admitted, outcome);
@@ -166,6 +184,33 @@ async fn run(
         envelope.meta.duration = Some(duration);
         envelope
     })
+}
+
+/// Ends when the caller may not have the call any more: the key was revoked or the account suspended.
+/// What is called from inside ends with the call it is made in, and a key that runs out ends nothing that
+/// has begun.
+async fn put_out(state: &State, call: &LiveCall) -> Stop {
+    let nested = call.parent.is_some() || matches!(call.credential, Credential::None);
+    if nested || call.principal.is_none() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(RECHECK).await;
+        // Most calls are over before.
+        let found = Box::pin(state.authenticator.authenticate(&call.credential)).await;
+        let reason = match found {
+            Ok(Authentication::Refused { why, .. }) if why != Refusal::Expired => {
+                "the key of the caller does not hold any more"
+            }
+            Ok(Authentication::Inactive(_)) => "the account of the caller may not act any more",
+            // The database is away for a moment; the next look decides.
+            Ok(_) | Err(_) => continue,
+        };
+        return Stop {
+            by: AbortBy::Hub,
+            reason: Some(reason.to_owned()),
+        };
+    }
 }
 
 /// Makes the outcome the call's, unless somebody ended it first.
@@ -241,7 +286,8 @@ async fn execute(
                 let context = context_of(state, admitted).with_deadline(admitted.deadline);
                 let input = std::mem::take(&mut admitted.input);
                 begin_here(state, admitted)?;
-                dispatch::at_service(&admitted.entry, service, input, &context, &offer).await
+                let (entry, deadline) = (&admitted.entry, admitted.deadline);
+                dispatch::at_service(entry, service, input, &context, &offer, deadline).await
             }
             Reach::Away => Err(dispatch::no_provider(admitted.entry.id())),
         },

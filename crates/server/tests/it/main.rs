@@ -11,6 +11,7 @@ mod browsers;
 mod calls;
 mod document;
 mod health;
+mod jobs;
 mod keys;
 mod lifetime;
 mod mcp;

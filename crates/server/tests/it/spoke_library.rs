@@ -1,7 +1,7 @@
 //! The client library of spokes against the real hub.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alkhub_spoke::{
@@ -70,10 +70,11 @@ async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     panic!("it never happened: {what}");
 }
 
-/// A way to the server that can be cut.
+/// A way to the server that can be cut, and is then closed until it is mended.
 struct Proxy {
     url: String,
     cut: std::sync::Mutex<CancellationToken>,
+    open: AtomicBool,
 }
 
 impl Proxy {
@@ -82,12 +83,16 @@ impl Proxy {
         let proxy = Arc::new(Self {
             url: format!("ws://{}/ws", listener.local_addr().unwrap()),
             cut: std::sync::Mutex::default(),
+            open: AtomicBool::new(true),
         });
         let target = server.url.trim_start_matches("http://").to_owned();
         let way = Arc::clone(&proxy);
         tokio::spawn(async move {
             loop {
                 let (mut inner, _) = listener.accept().await.unwrap();
+                if !way.open.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let cut = way.cut.lock().unwrap().clone();
                 let target = target.clone();
                 tokio::spawn(async move {
@@ -103,8 +108,13 @@ impl Proxy {
     }
 
     fn cut(&self) {
+        self.open.store(false, Ordering::SeqCst);
         let mut cut = self.cut.lock().unwrap();
         std::mem::take(&mut *cut).cancel();
+    }
+
+    fn mend(&self) {
+        self.open.store(true, Ordering::SeqCst);
     }
 }
 
@@ -166,6 +176,7 @@ async fn a_running_call_survives_a_lost_connection() {
     until("it runs", async || ran.load(Ordering::SeqCst) == 1).await;
     proxy.cut();
     until("it is lost", async || !spoke.is_up()).await;
+    proxy.mend();
     until("it is back", async || spoke.is_up()).await;
     assert!(spoke.registration().unwrap().resumed);
     gate.notify_one();
@@ -191,6 +202,7 @@ async fn an_answer_given_while_the_connection_was_lost_arrives() {
     proxy.cut();
     until("it is lost", async || !spoke.is_up()).await;
     gate.notify_one();
+    proxy.mend();
     let answer = timeout(PATIENCE, call).await.unwrap().unwrap().unwrap();
     let answer: Value = answer.json().await.unwrap();
     assert_eq!(answer["data"], "opened", "{answer}");

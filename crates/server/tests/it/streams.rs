@@ -135,6 +135,51 @@ async fn a_query_answers_json_to_whoever_also_takes_a_stream() {
 }
 
 #[tokio::test]
+async fn hub_events_go_on_behind_the_last_event_that_a_watcher_had() {
+    let server = Server::start().await;
+    let project = project(&server).await;
+    let create = async |name: &str| {
+        let input = json!({ "projectId": project, "name": name });
+        server.call("task.create", input).await
+    };
+    let watch = || {
+        server
+            .post("hub.events", &json!({ "topics": ["task.*"] }))
+            .header("accept", "text/event-stream")
+    };
+    let (_, mut events) = Events::of(watch()).await;
+    let mut seen = Vec::new();
+    for name in ["first", "second"] {
+        let task = create(name).await;
+        let (event, _, data) = events.next().await.unwrap();
+        assert_eq!(event, "item");
+        assert_eq!(data["data"]["topic"], "task.created");
+        assert_eq!(data["data"]["projectId"], project);
+        assert_eq!(
+            data["data"]["entity"],
+            json!({ "type": "task", "id": task["id"] })
+        );
+        seen.push(data["data"]["id"].as_str().unwrap().to_owned());
+    }
+    drop(events);
+    let missed = create("missed").await;
+    let (_, mut events) = Events::of(watch().header("last-event-id", &seen[0])).await;
+    let (_, _, data) = events.next().await.unwrap();
+    assert_eq!(data["data"]["id"], seen[1].as_str());
+    let (_, _, data) = events.next().await.unwrap();
+    assert_eq!(data["data"]["entity"]["id"], missed["id"]);
+    let live = create("live").await;
+    let (_, _, data) = events.next().await.unwrap();
+    assert_eq!(data["data"]["entity"]["id"], live["id"]);
+
+    for unknown in ["other.1-1", "no event"] {
+        let (status, body, _) = refused(watch().header("last-event-id", unknown)).await;
+        assert_eq!(status, 422, "{body}");
+        assert_eq!(body["details"]["rule"], "since_too_old");
+    }
+}
+
+#[tokio::test]
 async fn revoking_the_key_ends_the_stream_with_an_error() {
     let server = Server::start().await;
     let project = project(&server).await;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use alkhub_hub::config::{LiveConfig, Sources, load};
 use alkhub_server::{Announcement, ServeError, ServeOptions, run};
+use alkhub_storage::{Database, DatabaseOptions};
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -79,6 +80,40 @@ impl Server {
         let mut body: Value = response.json().await.unwrap();
         assert_eq!(status, 200, "{operation}: {body}");
         body["data"].take()
+    }
+
+    /// Another key of the first account, with these scopes: its id and itself.
+    pub(crate) async fn key_with(&self, scopes: &[&str]) -> (String, String) {
+        self.key_of(json!({ "name": "narrow", "scopes": scopes }))
+            .await
+    }
+
+    /// A key of a new account.
+    pub(crate) async fn tenant(&self, name: &str, scopes: &[&str]) -> String {
+        let account = json!({
+            "email": format!("{name}@example.org"), "displayName": name, "accessLevel": "user",
+        });
+        let account = self.call("account.create", account).await;
+        let input = json!({ "name": name, "ownerId": account["id"], "scopes": scopes });
+        self.key_of(input).await.1
+    }
+
+    async fn key_of(&self, input: Value) -> (String, String) {
+        let made = self.call("key.create", input).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&made["apiKey"]["id"]), text(&made["key"]))
+    }
+
+    /// `POST` of a call with this key.
+    pub(crate) fn post_as(&self, key: &str, operation: &str, input: &Value) -> RequestBuilder {
+        self.bare_post(operation).bearer_auth(key).json(input)
+    }
+
+    /// The server's database, by a connection of the test's own.
+    pub(crate) async fn database(&self) -> Database {
+        let file = self.data_dir.path().join("alkhub.db");
+        let options = DatabaseOptions::new(format!("sqlite:{}", file.display()));
+        Database::connect(&options).await.unwrap()
     }
 }
 

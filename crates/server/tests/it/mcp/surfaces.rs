@@ -1,13 +1,14 @@
-//! The same call over HTTP and over MCP.
+//! The same call over HTTP, over MCP and over a socket.
 
 use alkhub_storage::entity::call_graph_nodes::Model;
-use alkhub_storage::{Database, DatabaseOptions, calls};
+use alkhub_storage::{Database, calls};
 use serde_json::{Value, json};
 
+use crate::socket::peer::Peer;
 use crate::support::{Server, refused};
 
 #[tokio::test]
-async fn case_222_one_call_over_http_and_mcp_is_the_same_call() {
+async fn case_222_one_call_over_http_mcp_and_a_socket_is_the_same_call() {
     let server = Server::start().await;
     let project = server
         .call("project.create", json!({ "name": "same" }))
@@ -24,6 +25,9 @@ async fn case_222_one_call_over_http_and_mcp_is_the_same_call() {
         .await;
     let by_mcp = &by_mcp["structuredContent"];
     assert_eq!(by_http["data"], by_mcp["output"]);
+    let mut peer = Peer::connect(&server).await;
+    let by_socket = peer.request("project.get", input).await;
+    assert_eq!(peer.end_of(&by_socket).await.unwrap(), by_http["data"]);
 
     let wrong = json!({ "id": "none" });
     let (_, failed_http, headers) = refused(server.post("project.get", &wrong)).await;
@@ -35,23 +39,27 @@ async fn case_222_one_call_over_http_and_mcp_is_the_same_call() {
         .await;
     let failed_mcp = &failed_mcp["structuredContent"];
     assert_eq!(failed_http, failed_mcp["error"]);
+    let failed_socket = peer.request("project.get", wrong).await;
+    let mut error = peer.end_of(&failed_socket).await.unwrap_err();
+    error.as_object_mut().unwrap().remove("requestId");
+    assert_eq!(error, failed_http);
 
-    let database = database(&server).await;
-    let good = [&by_http["meta"]["requestId"], &by_mcp["requestId"]];
+    let database = server.database().await;
+    let good = [
+        &by_http["meta"]["requestId"],
+        &by_mcp["requestId"],
+        &json!(by_socket),
+    ];
     let bad = [
         &json!(headers.header("x-request-id")),
         &failed_mcp["requestId"],
+        &json!(failed_socket),
     ];
-    for ids in [good, bad] {
-        let [http, mcp] = [node(&database, ids[0]).await, node(&database, ids[1]).await];
-        assert_eq!(shape(&http), shape(&mcp));
+    for [http, mcp, socket] in [good, bad] {
+        let http = shape(&node(&database, http).await);
+        assert_eq!(http, shape(&node(&database, mcp).await));
+        assert_eq!(http, shape(&node(&database, socket).await));
     }
-}
-
-async fn database(server: &Server) -> Database {
-    let file = server.data_dir.path().join("alkhub.db");
-    let options = DatabaseOptions::new(format!("sqlite:{}", file.display()));
-    Database::connect(&options).await.unwrap()
 }
 
 async fn node(database: &Database, request_id: &Value) -> Model {

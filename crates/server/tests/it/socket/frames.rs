@@ -214,6 +214,47 @@ async fn case_160_a_stream_ends_with_the_item_that_breaks_its_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn case_163_a_stream_goes_on_behind_an_item_when_its_operation_can() {
+    let server = Server::start().await;
+    let mut spoke = Peer::connect(&server).await;
+    let mut kept = spec("box.kept", "subscription");
+    kept["_meta"] = json!({ "resumable": true });
+    spoke
+        .register("streams", json!([kept, spec("box.ticks", "subscription")]))
+        .await;
+    let mut client = Peer::connect(&server).await;
+    let behind = json!({ "resumeAfter": 5 });
+    let id = client
+        .request_with("box.ticks", json!({}), behind.clone())
+        .await;
+    let error = client.end_of(&id).await.unwrap_err();
+    assert_eq!(error["code"], "UNPROCESSABLE", "{error}");
+    assert_eq!(error["details"]["rule"], "not_resumable", "{error}");
+    let row = server.post("call.get", &json!({ "requestId": id })).send();
+    assert_eq!(row.await.unwrap().status(), 404);
+    let response = server
+        .post("box.ticks", &json!({}))
+        .header("accept", "text/event-stream")
+        .header("last-event-id", "5")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 422);
+    spoke.settled().await;
+    assert!(!spoke.has("call.requested"));
+
+    let id = client.request_with("box.kept", json!({}), behind).await;
+    let asked = spoke.next("call.requested").await;
+    assert_eq!(asked["payload"]["resumeAfter"], 5, "{asked}");
+    let mut item = responded(&id, json!("sixth"));
+    item["payload"]["seq"] = json!(6);
+    spoke.send(&item).await;
+    let item = client.next("call.responded").await;
+    assert_eq!(item["payload"]["seq"], 6, "{item}");
+    assert_eq!(item["payload"]["output"]["data"], "sixth");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn case_112_114_a_spoke_that_never_answers_is_told_that_the_time_is_over() {
     let server = Server::start().await;
     let mut spoke = Peer::connect(&server).await;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use alkhub_storage::identity::{AuditFilter, list_audit};
+use alkhub_storage::{Order, PageRequest, Scope};
 use serde_json::{Value, json};
 
 use super::peer::{Peer, idempotent, responded, spec};
@@ -121,7 +123,7 @@ async fn case_h22_a_spoke_back_too_late_has_its_row_but_not_its_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn case_136_an_answer_to_the_call_of_another_spoke_is_ignored() {
+async fn case_136_an_answer_to_the_call_of_another_spoke_is_ignored_and_audited() {
     let server = Server::start().await;
     let mut good = Peer::connect(&server).await;
     good.register("good", json!([spec("box.work", "mutation")]))
@@ -136,6 +138,27 @@ async fn case_136_an_answer_to_the_call_of_another_spoke_is_ignored() {
     good.respond(&id, json!("true")).await;
     let body: Value = call.await.unwrap().unwrap().json().await.unwrap();
     assert_eq!(body["data"], "true");
+    let row = server.call("call.get", json!({ "requestId": id })).await;
+    assert_eq!(row["status"], "completed");
+    assert_eq!(row["output"], "true", "{row}");
+    assert!(row["metadata"]["late"].is_null(), "{row}");
+
+    let database = server.database().await;
+    let audited = || async {
+        let page = PageRequest::first(500).in_order(Order::Desc);
+        let filter = AuditFilter::default();
+        let rows = list_audit(database.reader(), &Scope::All, &filter, &page).await;
+        let mut rows = rows.unwrap().items.into_iter();
+        rows.find(|row| row.action == "access.denied")
+    };
+    until("it is audited", async || audited().await.is_some()).await;
+    let row = audited().await.unwrap();
+    assert_eq!(row.details.request_id.as_ref(), Some(&id));
+    let reason = row.details.reason.unwrap();
+    assert!(reason.contains("another spoke"), "{reason}");
+    let whoami = server.call("hub.whoami", json!({})).await;
+    assert_eq!(json!(row.owner_id), whoami["account"]["id"]);
+    assert_eq!(json!(row.key_id), whoami["key"]["id"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -22,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) hello: Value,
     /// Frames read while another one was waited for.
     kept: Vec<Value>,
+    /// How long a frame is waited for.
+    pub(crate) patience: Duration,
 }
 
 impl Peer {
@@ -47,6 +50,7 @@ impl Peer {
             socket,
             hello: Value::Null,
             kept: Vec::new(),
+            patience: PATIENCE,
         };
         peer.hello = peer.next("hub.hello").await;
         peer
@@ -60,6 +64,7 @@ impl Peer {
             socket,
             hello: Value::Null,
             kept: Vec::new(),
+            patience: PATIENCE,
         }
     }
 
@@ -133,6 +138,11 @@ impl Peer {
         self.kept.iter().any(|frame| frame["type"] == kind)
     }
 
+    /// Drops the frames of this type that were read already.
+    pub(crate) fn forget(&mut self, kind: &str) {
+        self.kept.retain(|frame| frame["type"] != kind);
+    }
+
     /// The end of a request: its data or its error.
     pub(crate) async fn end_of(&mut self, id: &str) -> Result<Value, Value> {
         let frame = self
@@ -158,8 +168,12 @@ impl Peer {
         if let Some(place) = self.kept.iter().position(&fits) {
             return self.kept.remove(place);
         }
+        let until = Instant::now() + self.patience;
         loop {
-            let frame = self.read().await.expect("the connection is open");
+            let frame = self
+                .read_until(until)
+                .await
+                .expect("the connection is open");
             if fits(&frame) {
                 return frame;
             }
@@ -167,12 +181,12 @@ impl Peer {
         }
     }
 
-    /// The next frame, or the close code.
-    pub(crate) async fn read(&mut self) -> Result<Value, u16> {
+    /// The next frame, or the close code. Pings in between give no more time.
+    async fn read_until(&mut self, until: Instant) -> Result<Value, u16> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next())
+            let message = tokio::time::timeout_at(until, self.socket.next())
                 .await
-                .expect("a frame in time");
+                .unwrap_or_else(|_late| panic!("no frame in time; kept: {:?}", self.kept));
             match message {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(close)))) => return Err(close.code.into()),
@@ -185,11 +199,21 @@ impl Peer {
 
     /// Reads until the connection is closed; gives the code.
     pub(crate) async fn close_code(&mut self) -> u16 {
+        let until = Instant::now() + self.patience;
         loop {
-            if let Err(code) = self.read().await {
+            if let Err(code) = self.read_until(until).await {
                 return code;
             }
         }
+    }
+
+    /// Sends frames as fast as the line takes them.
+    pub(crate) async fn send_all(&mut self, frames: impl IntoIterator<Item = Value>) {
+        for frame in frames {
+            let message = Message::text(frame.to_string());
+            self.socket.feed(message).await.unwrap();
+        }
+        self.socket.flush().await.unwrap();
     }
 
     /// Sends a frame.
@@ -210,6 +234,15 @@ impl Peer {
     /// Answers a request.
     pub(crate) async fn respond(&mut self, id: &str, data: Value) {
         self.send(&responded(id, data)).await;
+    }
+
+    /// Answers a request with an error.
+    pub(crate) async fn fail(&mut self, id: &str, code: &str) {
+        self.send(&json!({
+            "type": "call.error", "id": id,
+            "payload": { "requestId": id, "code": code, "message": "for a test" },
+        }))
+        .await;
     }
 
     /// Ends the connection.
