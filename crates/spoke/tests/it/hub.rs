@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) updates: Mutex<Vec<Value>>,
     pub(crate) answer: Mutex<Answer>,
     pub(crate) heartbeat_ms: Mutex<u64>,
+    /// Nobody gets through to the hub.
+    pub(crate) away: AtomicBool,
     /// Answers of `test.once`, by request id: a repeated id gets the same.
     once: Mutex<HashMap<RequestId, u64>>,
     announce: mpsc::Sender<Arc<Connection>>,
@@ -74,6 +77,7 @@ impl TestHub {
             updates: Mutex::default(),
             answer: Mutex::new(Box::new(accept_all)),
             heartbeat_ms: Mutex::new(15_000),
+            away: AtomicBool::new(false),
             once: Mutex::default(),
             announce,
         });
@@ -81,6 +85,9 @@ impl TestHub {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                if serving.away.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let shared = Arc::clone(&serving);
                 tokio::spawn(async move { serve(shared, stream).await });
             }
