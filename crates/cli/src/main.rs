@@ -25,11 +25,6 @@ use crate::args::Cli;
 use crate::failure::Failure;
 use crate::output::Output;
 
-// A call makes and drops some thousand small objects on several threads; the system's allocator takes a
-// fifth of the time for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     alkhub_hub::limit_heaps();
     let cli = match Cli::try_parse() {

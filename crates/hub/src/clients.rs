@@ -26,7 +26,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use offers::restore;
-pub use services::NoHttpClient;
 pub(crate) use services::Services;
 
 use crate::audit::{self, Action, Entry};

@@ -54,7 +54,6 @@ use alkhub_operations::Entry;
 use alkhub_storage::Engine;
 
 pub use auth::{Credential, Membership, Narrowing, Origin, Principal, Surface, operation_matches};
-pub use clients::NoHttpClient;
 pub use connections::{Close, Connection, Outbox};
 pub use dispatch::Target;
 pub use memory::limit_heaps;

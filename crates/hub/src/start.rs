@@ -26,7 +26,7 @@ pub use first_identity::{RecoverError, recover_key};
 
 use crate::audit::{self, Action, Actor, Entry};
 use crate::auth::{Authenticator, CacheTimes, LastUsed, Origin};
-use crate::clients::{NoHttpClient, Services};
+use crate::clients::Services;
 use crate::config::{self, LiveConfig};
 use crate::connections::Sockets;
 use crate::dispatch::Queue;
@@ -110,9 +110,6 @@ pub enum StartError {
         /// How many it chooses.
         found: usize,
     },
-    /// Nothing that reaches external services could be made.
-    #[error("external services cannot be reached: {}", chain(.0))]
-    Services(#[from] NoHttpClient),
     /// The hub's own operations could not be registered.
     #[error("the operations could not be registered: {0}")]
     Registry(String),
@@ -129,7 +126,6 @@ impl StartError {
             Self::FirstIdentity(_) => (7, "first identity"),
             Self::Recovery(_) => (8, "recovery"),
             Self::InstallationKey => (10, "installation key"),
-            Self::Services(_) => (10, "external services"),
             Self::Registry(_) | Self::TooManyTools { .. } => (10, "registry"),
         }
     }
@@ -202,7 +198,7 @@ impl Hub {
         let providers = Providers::new(rows, overrides);
         registry::know_offered_operations(&database, &registry, &providers).await?;
         let installation_key = installation_key(&database).await?;
-        let services = Services::new(Arc::clone(&live))?;
+        let services = Services::new(Arc::clone(&live));
 
         let state = Arc::new(State {
             authenticator: Authenticator::new(

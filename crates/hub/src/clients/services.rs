@@ -8,7 +8,7 @@ use std::time::Duration;
 use alkhub_operations::CallError;
 use alkhub_operations::adapters::http::{Fault, HttpRequest, HttpResponse, Method};
 use alkhub_storage::ids::ClientId;
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use futures::StreamExt as _;
 use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -30,7 +30,8 @@ const REDIRECTS: usize = 3;
 pub(crate) struct Services {
     pub(crate) config: Arc<LiveConfig>,
     guard: Guard,
-    http: ArcSwap<Http>,
+    /// Made when it is first needed: reading the system's certificates takes as long as half a start.
+    http: ArcSwapOption<Http>,
     /// Connections to MCP servers, by client; made when they are needed.
     pub(super) servers: Mutex<HashMap<ClientId, Arc<Server>>>,
     /// The hub, for what a service starts by itself.
@@ -75,7 +76,7 @@ pub(crate) struct Target<'a> {
 
 /// The HTTP client could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum NoHttpClient {
+pub(crate) enum NoHttpClient {
     /// TLS has no version or no provider.
     #[error("TLS cannot be prepared")]
     Tls(#[from] rustls::Error),
@@ -85,7 +86,7 @@ pub enum NoHttpClient {
 }
 
 impl Services {
-    pub(crate) fn new(config: Arc<LiveConfig>) -> Result<Self, NoHttpClient> {
+    pub(crate) fn new(config: Arc<LiveConfig>) -> Self {
         Self::resolving(config, Arc::new(SystemLookup))
     }
 
@@ -93,16 +94,14 @@ impl Services {
     pub(crate) fn resolving(
         config: Arc<LiveConfig>,
         names: Arc<dyn Lookup>,
-    ) -> Result<Self, NoHttpClient> {
-        let guard = Guard::new(Arc::clone(&config), names);
-        let http = ArcSwap::from_pointee(Http::new(&guard)?);
-        Ok(Self {
+    ) -> Self {
+        Self {
+            guard: Guard::new(Arc::clone(&config), names),
             config,
-            guard,
-            http,
+            http: ArcSwapOption::empty(),
             servers: Mutex::default(),
             hub: OnceLock::new(),
-        })
+        }
     }
 
     /// Names the hub this belongs to; without effect a second time.
@@ -121,13 +120,14 @@ impl Services {
 
     /// The HTTP client that resolves names behind the guard; who uses it checks literal addresses.
     pub(crate) fn client(&self) -> Result<reqwest::Client, CallError> {
-        let current = self.http.load();
-        if current.networks == self.guard.networks() {
+        if let Some(current) = &*self.http.load()
+            && current.networks == self.guard.networks()
+        {
             return Ok(current.client.clone());
         }
         let made = Http::new(&self.guard).map_err(|fault| CallError::internal(&fault))?;
         let client = made.client.clone();
-        self.http.store(Arc::new(made));
+        self.http.store(Some(Arc::new(made)));
         Ok(client)
     }
 
