@@ -38,7 +38,7 @@ async fn case_p26_pending_and_running_calls_are_interrupted_before_anybody_is_le
         ] {
             let node = node(hub, row).await;
             assert_eq!(node.status, CallStatus::Failed, "{node:?}");
-            let error = node.error.unwrap();
+            let error = json!(node.error);
             assert_eq!(error["code"], "INTERRUPTED", "{error}");
             assert_eq!(error["details"], details, "{error}");
             assert!(node.completed_at.is_some());
@@ -48,7 +48,7 @@ async fn case_p26_pending_and_running_calls_are_interrupted_before_anybody_is_le
         // Of a query it is not known whether it ran, for its beginning is not recorded ahead.
         let asked = node(hub, &asked).await;
         assert_eq!(asked.status, CallStatus::Failed);
-        let error = asked.error.unwrap();
+        let error = json!(asked.error);
         assert_eq!(error["code"], "INTERRUPTED", "{error}");
         // Its spoke may come back with it.
         assert_eq!(node(hub, &far).await.status, CallStatus::Running);
