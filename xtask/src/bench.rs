@@ -5,7 +5,9 @@
 //! The [`report`] goes to `docs/performance/NAME.json`; `docs/performance.md` is made from all of
 //! them. One file a bench beside this one; [`all`] lists them.
 
+mod call_history;
 mod calls;
+mod database;
 mod figures;
 mod graph_analyses;
 mod graph_directory;
@@ -154,6 +156,7 @@ fn all() -> Vec<Box<dyn Bench>> {
     vec![
         Box::new(start::Start),
         Box::new(recorded_call::RecordedCall),
+        Box::new(call_history::CallHistory),
         Box::new(routed_call::RoutedCall),
         Box::new(recorder_rows::RecorderRows),
         Box::new(task_page::TaskPage),

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use super::BenchError;
 use super::peers::{self, DebianPeer, NpmPeer, NpmSet, PythonPeer};
+use crate::process;
 use crate::workspace::Workspace;
 
 /// The surroundings of one bench; its directory goes when it is dropped.
@@ -149,6 +151,18 @@ impl Lab {
         };
         self.miss(peer.package, &reason);
         Ok(None)
+    }
+
+    /// The program `node` for a rival written in JavaScript. `None` is recorded as missing.
+    pub(super) async fn node(&mut self, rival: &str) -> Result<Option<PathBuf>, BenchError> {
+        let Some(node) = process::find("node") else {
+            self.miss(rival, "node is not installed");
+            return Ok(None);
+        };
+        let version = process::read(Command::new(&node).arg("--version")).await?;
+        self.versions
+            .insert("node".to_owned(), version.trim().to_owned());
+        Ok(Some(node))
     }
 
     /// Records that something is not measured, and why.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database};
 use tokio::process::Command;
 
 use super::figures::{Bar, Contestant, Kind, Measure, interleave};
@@ -11,9 +10,8 @@ use super::hub::{self, HubServer};
 use super::lab::Lab;
 use super::load::{Figures, Http, Load, throughput};
 use super::peers::NpmSet;
-use super::{About, Bench, BenchError};
-use crate::postgres::PrivatePostgres;
-use crate::process::{self, Group};
+use super::{About, Bench, BenchError, database};
+use crate::process::Group;
 
 /// What is called: it needs a key, has schemas, runs in the hub and asks the database nothing.
 const OPERATION: &str = "/v1/call/hub.whoami";
@@ -54,13 +52,9 @@ impl Bench for RecordedCall {
     }
 
     async fn run(&self, lab: &mut Lab) -> Result<Vec<Measure>, BenchError> {
-        let postgres = PrivatePostgres::start(&lab.workspace.output())
-            .await
-            .map_err(|error| failed("PostgreSQL", &error))?;
-        lab.versions
-            .insert("PostgreSQL".to_owned(), postgres.version().to_owned());
+        let postgres = database::postgres(lab).await?;
         for name in ["ours", "theirs"] {
-            create(&postgres, name).await?;
+            database::create(&postgres, name).await?;
         }
         let url = postgres.url("ours");
         let data = lab.directory("on-postgresql")?;
@@ -134,13 +128,9 @@ impl Rival {
         directory: &std::path::Path,
         database: &str,
     ) -> Result<Option<Self>, BenchError> {
-        let Some(node) = process::find("node") else {
-            lab.miss(RIVAL.name, "node is not installed");
+        let Some(node) = lab.node(RIVAL.name).await? else {
             return Ok(None);
         };
-        let version = process::read(Command::new(&node).arg("--version")).await?;
-        lab.versions
-            .insert("node".to_owned(), version.trim().to_owned());
         let port = hub::free_port()?;
         let driver = lab.workspace.root.join("bench/peers/recorded-call.mjs");
         let log = hub::output(&lab.workspace.output().join("recorded-call-rival.log"))?;
@@ -164,25 +154,4 @@ impl Rival {
 
 fn request(hub: &HubServer) -> Http {
     Http::post(hub.host(), OPERATION, hub.key(), "{}")
-}
-
-/// Makes an empty database.
-async fn create(postgres: &PrivatePostgres, name: &str) -> Result<(), BenchError> {
-    let mut options = ConnectOptions::new(postgres.url("postgres"));
-    options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options)
-        .await
-        .map_err(|error| failed("PostgreSQL", &error))?;
-    connection
-        .execute_unprepared(&format!("create database {name}"))
-        .await
-        .map_err(|error| failed("PostgreSQL", &error))?;
-    Ok(())
-}
-
-fn failed(who: &str, error: &dyn std::error::Error) -> BenchError {
-    BenchError::Contestant {
-        who: who.to_owned(),
-        what: format!("failed: {error}"),
-    }
 }

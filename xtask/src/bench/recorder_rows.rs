@@ -7,8 +7,7 @@ use tokio::process::Command;
 
 use super::figures::{Bar, Contestant, Kind, Measure, Round, interleave};
 use super::lab::Lab;
-use super::{About, Bench, BenchError};
-use crate::postgres::PrivatePostgres;
+use super::{About, Bench, BenchError, database};
 use crate::process;
 
 pub(super) struct RecorderRows;
@@ -35,14 +34,7 @@ impl Bench for RecorderRows {
             "call_rows",
         ];
         process::run(lab.workspace.cargo().args(arguments)).await?;
-        let postgres = PrivatePostgres::start(&lab.workspace.output())
-            .await
-            .map_err(|error| BenchError::Contestant {
-                who: "PostgreSQL".to_owned(),
-                what: format!("does not start: {error}"),
-            })?;
-        lab.versions
-            .insert("PostgreSQL".to_owned(), postgres.version().to_owned());
+        let postgres = database::postgres(lab).await?;
         let rows = if lab.quick { 10_000 } else { 100_000 };
         let contestant = |who: &str, how| {
             Box::new(Rows {
