@@ -12,7 +12,7 @@ use crate::support::{TestHub, each_hub, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn case_p26_pending_and_running_calls_are_interrupted_before_anybody_is_let_in() {
-    each_hub(async |hub| {
+    Box::pin(each_hub(async |hub| {
         let instance = std::fs::read_to_string(hub.data_dir().join("instance-id")).unwrap();
         let left = |row: Row| row.noted("hub", json!({ "id": instance.trim(), "start": 1 }));
         let waited = left(Row::pending("project.create"));
@@ -54,7 +54,7 @@ async fn case_p26_pending_and_running_calls_are_interrupted_before_anybody_is_le
         assert_eq!(node(hub, &far).await.status, CallStatus::Running);
         assert_eq!(node(hub, &done).await, before);
         again.hub.shutdown(Duration::from_secs(5)).await;
-    })
+    }))
     .await;
 }
 
