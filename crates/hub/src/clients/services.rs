@@ -91,10 +91,7 @@ impl Services {
     }
 
     /// As [`Services::new`], with names resolved in another way.
-    pub(crate) fn resolving(
-        config: Arc<LiveConfig>,
-        names: Arc<dyn Lookup>,
-    ) -> Self {
+    pub(crate) fn resolving(config: Arc<LiveConfig>, names: Arc<dyn Lookup>) -> Self {
         Self {
             guard: Guard::new(Arc::clone(&config), names),
             config,

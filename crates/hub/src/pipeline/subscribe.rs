@@ -36,6 +36,8 @@ pub struct Subscription {
     pub items: BoxStream<'static, Outcome>,
     /// The successor of the key that was used, when it was rotated.
     pub rotated_to: Option<String>,
+    /// It goes on behind what its items call themselves (`id` or `seq`), not behind their number.
+    pub named_items: bool,
 }
 
 impl Hub {
@@ -60,11 +62,18 @@ pub(crate) async fn subscribe(
         Ok(admitted) => admitted,
         Err(error) => return Err(refused.because(error)),
     };
+    let named_items = admitted
+        .entry
+        .spec()
+        .input_schema
+        .property("since")
+        .is_some();
     match start(state, admitted).await {
         Ok(items) => Ok(Subscription {
             request_id: refused.request_id,
             items,
             rotated_to: refused.rotated_to,
+            named_items,
         }),
         Err(error) => Err(refused.because(error)),
     }

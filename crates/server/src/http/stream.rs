@@ -1,5 +1,6 @@
-//! Subscriptions as server-sent events: `item` (its id is its number, its data the envelope), then
-//! one of `end {count}` and `error {code, message, details?}`; a comment every 15 seconds.
+//! Subscriptions as server-sent events: `item` (its data is the envelope; its id is what a reader that comes
+//! back goes on behind: the `id` or `seq` of an item that has one and can be asked for by `since`, else its
+//! number), then one of `end {count}` and `error {code, message, details?}`; a comment every 15 seconds.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender};
 
 use super::answer::{Refusal, mark};
@@ -36,13 +37,14 @@ pub(super) async fn respond(subscription: Subscription) -> Response {
         request_id,
         mut items,
         rotated_to,
+        named_items,
     } = subscription;
     let first = tokio::time::timeout(FIRST, items.next()).await;
     let mut response = match first {
         Ok(Some(Err(error))) => Refusal::from(error).into_response(),
-        Ok(Some(first)) => streamed(stream::iter([first]).chain(items).boxed()),
-        Ok(None) => streamed(stream::empty().boxed()),
-        Err(_) => streamed(items),
+        Ok(Some(first)) => streamed(stream::iter([first]).chain(items).boxed(), named_items),
+        Ok(None) => streamed(stream::empty().boxed(), named_items),
+        Err(_) => streamed(items, named_items),
     };
     mark(
         response.headers_mut(),
@@ -53,11 +55,11 @@ pub(super) async fn respond(subscription: Subscription) -> Response {
     response
 }
 
-fn streamed(items: BoxStream<'static, Outcome>) -> Response {
+fn streamed(items: BoxStream<'static, Outcome>, named_items: bool) -> Response {
     // One place more than may wait, kept for the last event.
     let (sender, receiver) = mpsc::channel(WAITING + 1);
     if let Ok(last) = sender.clone().try_reserve_owned() {
-        tokio::spawn(forward(items, sender, last));
+        tokio::spawn(forward(items, named_items, sender, last));
     }
     let mut response = Sse::new(events(receiver))
         .keep_alive(KeepAlive::new().interval(COMMENT))
@@ -83,6 +85,7 @@ fn events(receiver: Receiver<Sent>) -> impl Stream<Item = Sent> {
 /// Dropping the items ends the subscription.
 async fn forward(
     mut items: BoxStream<'static, Outcome>,
+    named_items: bool,
     sender: Sender<Sent>,
     last: OwnedPermit<Sent>,
 ) {
@@ -98,13 +101,33 @@ async fn forward(
             None => break event("end", &json!({ "count": count })),
         };
         count += 1;
-        let event = event("item", &envelope).id(count.to_string());
+        let mut event = event("item", &envelope);
+        let id = if named_items {
+            name_of(&envelope.data)
+        } else {
+            Some(count.to_string())
+        };
+        if let Some(id) = id {
+            event = event.id(id);
+        }
         if sender.send_timeout(Ok(event), PATIENCE).await.is_err() {
             break slow_consumer();
         }
     };
     drop(items);
     last.send(Ok(end));
+}
+
+/// What an item calls itself. One without a name, such as the notice that something was missed, leaves a
+/// reader where it was.
+fn name_of(item: &Value) -> Option<String> {
+    let name = item.get("id").or_else(|| item.get("seq"))?;
+    match name {
+        // Axum refuses line breaks in an id.
+        Value::String(id) if !id.contains(['\n', '\r', '\0']) => Some(id.clone()),
+        Value::Number(seq) => Some(seq.to_string()),
+        _ => None,
+    }
 }
 
 fn event(name: &str, data: &impl Serialize) -> Event {
@@ -134,7 +157,7 @@ mod tests {
     }
 
     async fn text(items: BoxStream<'static, Outcome>) -> String {
-        let body = streamed(items).into_body();
+        let body = streamed(items, false).into_body();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
@@ -168,7 +191,7 @@ mod tests {
             std::future::pending::<()>().await;
             Some((item(1), watch))
         });
-        drop(streamed(items.boxed()));
+        drop(streamed(items.boxed(), false));
         // The sender lives in the items; it goes when they are dropped.
         assert!(alive.await.is_err());
     }
@@ -179,7 +202,7 @@ mod tests {
         let items = stream::unfold((watch, 0), |(watch, number)| async move {
             Some((item(number), (watch, number + 1)))
         });
-        let body = streamed(items.boxed()).into_body();
+        let body = streamed(items.boxed(), false).into_body();
         assert!(alive.await.is_err());
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -195,6 +218,7 @@ mod tests {
             request_id: alkhub_operations::RequestId::random(),
             items: stream::iter([error]).boxed(),
             rotated_to: None,
+            named_items: false,
         })
         .await;
         assert_eq!(response.status(), 404);
