@@ -101,15 +101,20 @@ mod tests {
             "held=$(head -c 20000000 /dev/zero | tr '\\0' x); sleep 600",
         ]);
         let group = Group::spawn(&mut shell).unwrap();
+        let leader = group.id().unwrap();
         let patience = Instant::now() + Duration::from_secs(60);
-        let mut memory = 0.0;
-        while memory < 19.0 {
-            assert!(Instant::now() < patience, "{memory} MiB after a minute");
+        // What the pipe's own processes hold counts for the group, and for the shell it does not.
+        let (mut memory, mut largest) = (0.0, 0.0);
+        while memory < 19.0 || largest < 19.0 {
+            assert!(
+                Instant::now() < patience,
+                "{memory} and {largest} MiB after a minute"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
-            memory = group_memory(group.id().unwrap()).unwrap();
+            memory = group_memory(leader).unwrap();
+            largest = largest_memory(leader).unwrap();
         }
-        assert!(memory < 200.0, "{memory} MiB");
-        assert!(largest_memory(group.id().unwrap()).unwrap() > 19.0);
+        assert!(memory < 400.0, "{memory} MiB");
         assert_eq!(group_memory(u32::MAX), None);
     }
 }
