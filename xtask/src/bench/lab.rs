@@ -12,6 +12,9 @@ use super::peers::{self, DebianPeer, NpmPeer, NpmSet, PythonPeer};
 use crate::process;
 use crate::workspace::Workspace;
 
+/// Why a rival is missing when nobody wanted it.
+const NOT_ASKED_FOR: &str = "not asked for (--peers)";
+
 /// The surroundings of one bench; its directory goes when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lab {
@@ -78,41 +81,20 @@ impl Lab {
     /// The file of an npm package, installed when rivals are wanted. `None` is recorded as missing,
     /// with the reason.
     pub(super) async fn npm(&mut self, peer: &NpmPeer) -> Result<Option<PathBuf>, BenchError> {
-        let reason = if self.peers {
-            match peers::install(&self.workspace, peer).await? {
-                Ok(file) => {
-                    self.versions
-                        .insert(peer.package.to_owned(), peer.version.to_owned());
-                    return Ok(Some(file));
-                }
-                Err(reason) => reason,
-            }
-        } else {
-            "not asked for (--peers)".to_owned()
+        let installed = match self.peers {
+            true => peers::install(&self.workspace, peer).await?,
+            false => Err(NOT_ASKED_FOR.to_owned()),
         };
-        self.miss(peer.package, &reason);
-        Ok(None)
+        Ok(self.found(peer.package, installed, [(peer.package, peer.version)]))
     }
 
     /// The directory of a rival made of several npm packages. `None` is recorded as missing.
     pub(super) async fn npm_set(&mut self, set: &NpmSet) -> Result<Option<PathBuf>, BenchError> {
-        let reason = if self.peers {
-            match peers::install_set(&self.workspace, set).await? {
-                Ok(directory) => {
-                    let versions = set
-                        .packages
-                        .iter()
-                        .map(|(package, version)| ((*package).to_owned(), (*version).to_owned()));
-                    self.versions.extend(versions);
-                    return Ok(Some(directory));
-                }
-                Err(reason) => reason,
-            }
-        } else {
-            "not asked for (--peers)".to_owned()
+        let installed = match self.peers {
+            true => peers::install_set(&self.workspace, set).await?,
+            false => Err(NOT_ASKED_FOR.to_owned()),
         };
-        self.miss(set.name, &reason);
-        Ok(None)
+        Ok(self.found(set.name, installed, set.packages.iter().copied()))
     }
 
     /// The file of a Debian package. `None` is recorded as missing.
@@ -120,16 +102,11 @@ impl Lab {
         &mut self,
         peer: &DebianPeer,
     ) -> Result<Option<PathBuf>, BenchError> {
-        let reason = if self.peers {
-            match peers::unpack_debian(&self.workspace, peer).await? {
-                Ok(file) => return Ok(Some(file)),
-                Err(reason) => reason,
-            }
-        } else {
-            "not asked for (--peers)".to_owned()
+        let installed = match self.peers {
+            true => peers::unpack_debian(&self.workspace, peer).await?,
+            false => Err(NOT_ASKED_FOR.to_owned()),
         };
-        self.miss(peer.package, &reason);
-        Ok(None)
+        Ok(self.found(peer.package, installed, []))
     }
 
     /// The file of a Python package. `None` is recorded as missing.
@@ -137,20 +114,32 @@ impl Lab {
         &mut self,
         peer: &PythonPeer,
     ) -> Result<Option<PathBuf>, BenchError> {
-        let reason = if self.peers {
-            match peers::install_python(&self.workspace, peer).await? {
-                Ok(file) => {
-                    self.versions
-                        .insert(peer.package.to_owned(), peer.version.to_owned());
-                    return Ok(Some(file));
-                }
-                Err(reason) => reason,
-            }
-        } else {
-            "not asked for (--peers)".to_owned()
+        let installed = match self.peers {
+            true => peers::install_python(&self.workspace, peer).await?,
+            false => Err(NOT_ASKED_FOR.to_owned()),
         };
-        self.miss(peer.package, &reason);
-        Ok(None)
+        Ok(self.found(peer.package, installed, [(peer.package, peer.version)]))
+    }
+
+    /// Where a rival is, with its versions noted, or a note why it is missing.
+    fn found(
+        &mut self,
+        rival: &str,
+        installed: Result<PathBuf, String>,
+        versions: impl IntoIterator<Item = (&'static str, &'static str)>,
+    ) -> Option<PathBuf> {
+        match installed {
+            Ok(place) => {
+                let versions = versions.into_iter();
+                self.versions
+                    .extend(versions.map(|(name, version)| (name.to_owned(), version.to_owned())));
+                Some(place)
+            }
+            Err(reason) => {
+                self.miss(rival, &reason);
+                None
+            }
+        }
     }
 
     /// The program `node` for a rival written in JavaScript. `None` is recorded as missing.
